@@ -1,0 +1,111 @@
+"""Every setting of the program, declared once, with its meaning and its default.
+
+A setting `name` is read from the environment as `IOC_NAME`. Settings are frozen: a process starts with one
+set of them and keeps it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ioc.errors import UserError
+
+
+class Settings(BaseSettings):
+    """What an installation chooses. Durations are in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="IOC_", frozen=True, extra="ignore")
+
+    # The broker
+    bootstrap_servers: str = Field(
+        "",
+        description="Kafka to use, as host:port,host:port. Empty: the embedded broker on loopback.",
+    )
+    broker_port: int = Field(19092, description="Port of the embedded broker for clients.")
+    broker_controller_port: int = Field(19093, description="Port of the embedded broker's controller.")
+    broker_heap_mb: int = Field(512, ge=128, description="Java heap of the embedded broker, in MiB.")
+    replication_factor: int = Field(1, ge=1, description="Copies of each topic; 3 on a cluster of three.")
+
+    # Files
+    state_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_state_dir("ioc")),
+        description="What must survive a restart: the embedded broker's log.",
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("ioc")),
+        description="What can be fetched or computed again: the broker's artifacts, boundary sets.",
+    )
+
+    # What is processed
+    topic_prefix: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9_-]+\.)*$",
+        description="Put before every topic, group and transaction name, such as 'demo.'; lets a live system "
+        "and a replay share a cluster without touching.",
+    )
+    provinces: list[str] = Field(
+        default=["92"],
+        min_length=1,
+        description="Official codes of the provinces served, as a JSON list; each has its own partition of "
+        "ioc.signals. Fixed at installation.",
+    )
+    raw_partitions: int = Field(
+        4, ge=1, description="Partitions of each raw topic; sense scales by them. Fixed at installation."
+    )
+    boundaries_file: Path | None = Field(
+        None, description="GeoJSON of communes. Empty: the approximate set, which is called so wherever it shows."
+    )
+    rules_file: Path | None = Field(None, description="Rules in YAML. Empty: the rules that ship.")
+    inventory_file: Path | None = Field(
+        None, description="Inventory of fixed sources in YAML. Empty: an inventory without sources."
+    )
+
+    # Time
+    future_tolerance: float = Field(
+        300.0, ge=0, description="How far after the last clock record an event may be; beyond: dead letter."
+    )
+    late_bound: float = Field(
+        3600.0, ge=0, description="How far before the last clock record an event is still judged; beyond: only kept."
+    )
+
+    # Workers
+    session_timeout: float = Field(
+        10.0, ge=1, description="How long the broker waits for a silent worker before its partitions move."
+    )
+    chunk_records: int = Field(2000, ge=1, description="At most so many records of one partition in a chunk.")
+    shutdown_grace: float = Field(
+        8.0, ge=1, description="How long a process may take to end after SIGTERM before it ends itself."
+    )
+
+    # Addresses
+    host: str = Field("127.0.0.1", description="Address that the wall and the health servers listen on.")
+    wall_port: int = Field(8090, ge=0, le=65535, description="Port of the wall; 0 takes a free one.")
+    sense_health_port: int = Field(9101, ge=0, le=65535, description="Metrics and health of sense; 0: a free one.")
+    correlate_health_port: int = Field(9102, ge=0, le=65535, description="The same of correlate.")
+    clock_health_port: int = Field(9103, ge=0, le=65535, description="The same of clock and of replay.")
+    wall_health_port: int = Field(9104, ge=0, le=65535, description="The same of the wall.")
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's address for clients, `host:port[,host:port]`."""
+        return self.bootstrap_servers or f"127.0.0.1:{self.broker_port}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment; `overrides` (from the command line) win where not None.
+
+    Raises `UserError` naming the variable and what is wrong with it.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            f"IOC_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (got {problem['input']!r})"
+            for problem in error.errors()
+        ]
+        raise UserError("settings are not usable", "; ".join(lines), "correct the environment and start again") from None

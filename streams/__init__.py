@@ -1,0 +1,1 @@
+"""Topics, event schemas, decoding, chunks and transactions, the Faust agents, clock, inventory, replay."""

@@ -1,0 +1,121 @@
+"""What the records of each topic hold. JSON, one object a message.
+
+Times are RFC 3339 with a zone, coordinates WGS 84 degrees. A field that an event may lack is None.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from alerts.model import AwareTime
+
+#: Key of a clock record in a raw partition; no source may be called so.
+CLOCK_KEY = b"\x00clock"
+
+
+class Event(Struct, kw_only=True, omit_defaults=True):
+    """What the events of all streams share."""
+
+    #: Unique among the events of the source.
+    id: str
+    #: Stable id of the sensor, gauge, camera or channel; also the record's key.
+    source: str
+    #: When it was observed, by the source's clock.
+    time: AwareTime
+    #: Degrees; a fixed source may leave them out, its place comes from the inventory.
+    lon: float | None = None
+    lat: float | None = None
+    #: Made by a simulation; everything made from it says so too.
+    simulated: bool = False
+    #: Names the replay that published it; empty on a live system.
+    run: str = ""
+
+
+class TrafficEvent(Event, kw_only=True, omit_defaults=True):
+    """A traffic sensor's count over its interval."""
+
+    #: Mean speed, km/h.
+    speed_kmh: float | None = None
+    #: Vehicles per hour.
+    flow_vph: float | None = None
+    #: Share of the interval in which the sensor was covered, 0 to 1.
+    occupancy: float | None = None
+
+
+class FloodEvent(Event, kw_only=True, omit_defaults=True):
+    """A gauge's reading of water, rain or salt."""
+
+    #: Water level above `datum`, metres.
+    level_m: float | None = None
+    datum: str | None = None
+    #: Rain since the last reading, millimetres.
+    rain_mm: float | None = None
+    #: Water above the road's surface, metres.
+    road_depth_m: float | None = None
+    #: Salinity, parts per thousand.
+    salinity_permille: float | None = None
+
+
+class CameraEvent(Event, kw_only=True, omit_defaults=True):
+    """What a camera's analytics saw."""
+
+    #: What was seen, such as vehicle_queue.
+    kind: str
+    #: 0 to 1, the camera's own.
+    confidence: float | None = None
+    count: float | None = None
+
+
+class ReportEvent(Event, kw_only=True, omit_defaults=True):
+    """A citizen's report. `reporter` stays on the raw topic and is not decoded here: nothing downstream has it."""
+
+    category: str
+    #: Hostile until proven otherwise: shown as text, never as markup.
+    text: str = ""
+    #: References, never contents.
+    attachments: list[str] = []
+
+
+class Clock(Struct, kw_only=True, omit_defaults=True):
+    """A clock record: the time that holds from here on in this partition, and the configuration that does."""
+
+    clock: AwareTime
+    #: Hash of the configuration in ioc.config.
+    config: str
+    #: Names the replay; empty on a live system.
+    run: str = ""
+
+
+class Place(Struct, kw_only=True, omit_defaults=True):
+    """Where an event was found to be, and which boundaries said so."""
+
+    #: inside: in a commune. outside: in none of them. nowhere: the event has no usable place.
+    outcome: Literal["inside", "outside", "nowhere"]
+    commune: str | UnsetType = UNSET
+    commune_name: str | UnsetType = UNSET
+    province: str | UnsetType = UNSET
+    #: Id and version of the boundary set, `id@version`.
+    boundaries: str
+    #: The set is an approximation, not the official map.
+    approximate: bool = False
+
+
+class DeadLetter(Struct, kw_only=True, omit_defaults=True):
+    """A record that could not be used: why, and where it stands in its raw topic."""
+
+    #: undecodable, future, or another word of `streams.decode.REASONS`.
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    #: The record's value as text, at most 4 kB; never for a citizen's report, which may hold personal data.
+    value: str | None = None
+
+
+def schema_of(kind: type) -> dict:
+    """The JSON Schema of a record."""
+    return msgspec.json.schema(kind)

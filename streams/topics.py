@@ -1,0 +1,110 @@
+"""Every topic, in one table: name, key, partitions, retention or compaction, schema.
+
+Creation and verification against a broker: `streams.admin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ioc.settings import Settings
+
+#: The raw streams, in the order in which they are listed everywhere.
+STREAMS = ("traffic", "flood", "camera", "report")
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. `name` already carries the installation's prefix."""
+
+    name: str
+    key: str
+    schema: str
+    partitions: int
+    #: How long records are kept, in milliseconds; None where the topic is compacted.
+    retention_ms: int | None
+    #: Topic settings beyond these, as Kafka names them.
+    config: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def compacted(self) -> bool:
+        return self.retention_ms is None
+
+    def settings(self) -> dict[str, str]:
+        """The topic's settings as Kafka names them."""
+        # Records are stamped by the broker: a replayed day is kept for its retention from now on, and one
+        # device with a wrong clock cannot make the log delete, or keep, the wrong segments.
+        common = {"message.timestamp.type": "LogAppendTime"}
+        if self.retention_ms is None:
+            return {
+                **common,
+                "cleanup.policy": "compact",
+                "min.cleanable.dirty.ratio": "0.2",
+                "segment.ms": str(DAY_MS),
+                **self.config,
+            }
+        return {**common, "cleanup.policy": "delete", "retention.ms": str(self.retention_ms), **self.config}
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The table of an installation: the same for every process that has the same settings."""
+
+    raw: dict[str, Topic]
+    raw_state: dict[str, Topic]
+    located: Topic
+    signals: Topic
+    signals_state: Topic
+    alert_changes: Topic
+    alerts: Topic
+    dead_letters: Topic
+    config: Topic
+    #: Province codes in the order of their partitions in `signals`, `alerts` and `alert_changes`.
+    provinces: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Topics:
+        """The table for these settings."""
+        prefix, raw, provinces = settings.topic_prefix, settings.raw_partitions, tuple(sorted(settings.provinces))
+
+        def topic(name: str, key: str, schema: str, partitions: int, days: int | None, **config: str) -> Topic:
+            retention = None if days is None else days * DAY_MS
+            return Topic(f"{prefix}{name}", key, schema, partitions, retention, config)
+
+        n = len(provinces)
+        return cls(
+            raw={
+                stream: topic(f"ioc.{stream}", "source", f"{stream.capitalize()}Event | Clock", raw, 7)
+                for stream in STREAMS
+            },
+            raw_state={
+                stream: topic(f"ioc.{stream}.state", "source", "SourceState", raw, None) for stream in STREAMS
+            },
+            located=topic("ioc.located", "commune", "Located", raw, 7),
+            signals=topic("ioc.signals", "province", "Signal | Passed", n, 30),
+            signals_state=topic("ioc.signals.state", "part of the picture", "CorrelateState", n, None),
+            alert_changes=topic("ioc.alert-changes", "alert", "Alert", n, 365),
+            alerts=topic("ioc.alerts", "alert", "Alert", n, None),
+            dead_letters=topic("ioc.deadletter", "source", "DeadLetter", 1, 30),
+            config=topic("ioc.config", "hash", "Configuration", 1, None),
+            provinces=provinces,
+        )
+
+    def __iter__(self) -> Iterator[Topic]:
+        yield from self.raw.values()
+        yield from self.raw_state.values()
+        yield from (self.located, self.signals, self.signals_state, self.alert_changes, self.alerts)
+        yield from (self.dead_letters, self.config)
+
+    def province_partition(self, province: str) -> int:
+        """The partition of `signals`, `alerts` and `alert_changes` that belongs to a province.
+
+        Raises `KeyError` for a province that this installation does not serve.
+        """
+        try:
+            return self.provinces.index(province)
+        except ValueError:
+            raise KeyError(province) from None
