@@ -1,0 +1,74 @@
+"""Every metric of the program, in one table. One prefix, base units, no label with unbounded values."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+#: Seconds; from one chunk's work to a minute of backlog.
+DELAY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+READY = Gauge("ioc_ready", "1 where the process does its work, 0 where it starts, waits or stalls.")
+
+# sense
+EVENTS = Counter("ioc_events", "Events read from the raw streams, bad ones included.", ["stream"])
+LOCATED = Counter(
+    "ioc_events_located", "Located events written, by outcome: inside, outside or nowhere.", ["stream", "outcome"]
+)
+DEAD = Counter("ioc_dead_letters", "Records that could not be used, by reason.", ["stream", "reason"])
+UNJUDGED = Counter(
+    "ioc_events_unjudged",
+    "Events kept but not judged, by reason: late, out-of-order or duplicate.",
+    ["stream", "reason"],
+)
+SIGNALS = Counter("ioc_signals", "Signals written, by change.", ["stream", "change"])
+LOCATED_DELAY = Histogram(
+    "ioc_located_delay_seconds",
+    "From the broker's append of a raw event to its located event being committed.",
+    ["stream"],
+    buckets=DELAY_BUCKETS,
+)
+
+# correlate
+ALERT_CHANGES = Counter("ioc_alert_changes", "Alert changes written, by change and severity.", ["change", "severity"])
+OPEN_ALERTS = Gauge("ioc_open_alerts", "Open alerts, by province and severity.", ["province", "severity"])
+ALERT_DELAY = Histogram(
+    "ioc_alert_delay_seconds",
+    "From the broker's append of the raw record that caused it to the alert change being committed.",
+    buckets=DELAY_BUCKETS,
+)
+
+# sense and correlate
+CHUNKS = Histogram(
+    "ioc_chunk_seconds", "Time from taking a chunk to its commit.", ["topic"], buckets=DELAY_BUCKETS
+)
+LAG = Gauge(
+    "ioc_consumer_lag_records", "Records of a partition that are not yet committed.", ["topic", "partition"]
+)
+CLOCK_SECONDS = Gauge(
+    "ioc_clock_seconds", "Time of the last clock record of a partition, Unix seconds.", ["topic", "partition"]
+)
+CLOCK_SEEN = Gauge(
+    "ioc_clock_seen_seconds", "When the last clock record of a partition was read, Unix seconds.", ["topic", "partition"]
+)
+TRIMMED = Counter(
+    "ioc_log_trimmed", "Times that retention had deleted records before they were read: data was lost.", ["topic"]
+)
+RESTORE_SECONDS = Histogram(
+    "ioc_state_restore_seconds", "Time to restore a partition's state.", ["topic"], buckets=DELAY_BUCKETS
+)
+
+# clock and replay
+CLOCK_RECORDS = Counter("ioc_clock_records", "Clock records written, over all raw partitions.")
+CLOCK_HELD = Counter(
+    "ioc_clock_held", "Times that the clock wrote nothing because the machine's time had gone back."
+)
+REPLAYED = Counter("ioc_replayed_events", "Events published by a replay.", ["stream"])
+
+# wall
+VIEWERS = Gauge("ioc_wall_viewers", "Browsers that follow the wall.")
+WALL_UPDATES = Counter("ioc_wall_updates", "Changes pushed to browsers, counted once for all of them.")
+WALL_DELAY = Histogram(
+    "ioc_wall_delay_seconds",
+    "From the broker's append of a located event or alert to the wall sending it on.",
+    buckets=DELAY_BUCKETS,
+)
