@@ -111,6 +111,8 @@ class Signal(Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="si
     time: AwareTime
     #: Where correlate takes it among all signals: the later of `time` and the last clock record before it.
     order: AwareTime
+    #: Counts the signals of this rule and subject: puts those of one moment in their order.
+    number: int
     #: Id of the event that started the condition; the alert's identity follows from it.
     start_event: str
     start_time: AwareTime
