@@ -11,4 +11,6 @@ class UserError(Exception):
 
     def __init__(self, what: str, where: str = "", remedy: str = "") -> None:
         self.what, self.where, self.remedy = what, where, remedy
-        super().__init__(": ".join(part for part in (what, where) if part) + (f" -> {remedy}" if remedy else ""))
+        super().__init__(
+            ": ".join(part for part in (what, where) if part) + (f" -> {remedy}" if remedy else "")
+        )

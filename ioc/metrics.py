@@ -12,7 +12,9 @@ READY = Gauge("ioc_ready", "1 where the process does its work, 0 where it starts
 # sense
 EVENTS = Counter("ioc_events", "Events read from the raw streams, bad ones included.", ["stream"])
 LOCATED = Counter(
-    "ioc_events_located", "Located events written, by outcome: inside, outside or nowhere.", ["stream", "outcome"]
+    "ioc_events_located",
+    "Located events written, by outcome: inside, outside or nowhere.",
+    ["stream", "outcome"],
 )
 DEAD = Counter("ioc_dead_letters", "Records that could not be used, by reason.", ["stream", "reason"])
 UNJUDGED = Counter(
@@ -29,7 +31,9 @@ LOCATED_DELAY = Histogram(
 )
 
 # correlate
-ALERT_CHANGES = Counter("ioc_alert_changes", "Alert changes written, by change and severity.", ["change", "severity"])
+ALERT_CHANGES = Counter(
+    "ioc_alert_changes", "Alert changes written, by change and severity.", ["change", "severity"]
+)
 OPEN_ALERTS = Gauge("ioc_open_alerts", "Open alerts, by province and severity.", ["province", "severity"])
 ALERT_DELAY = Histogram(
     "ioc_alert_delay_seconds",
@@ -48,10 +52,14 @@ CLOCK_SECONDS = Gauge(
     "ioc_clock_seconds", "Time of the last clock record of a partition, Unix seconds.", ["topic", "partition"]
 )
 CLOCK_SEEN = Gauge(
-    "ioc_clock_seen_seconds", "When the last clock record of a partition was read, Unix seconds.", ["topic", "partition"]
+    "ioc_clock_seen_seconds",
+    "When the last clock record of a partition was read, Unix seconds.",
+    ["topic", "partition"],
 )
 TRIMMED = Counter(
-    "ioc_log_trimmed", "Times that retention had deleted records before they were read: data was lost.", ["topic"]
+    "ioc_log_trimmed",
+    "Times that retention had deleted records before they were read: data was lost.",
+    ["topic"],
 )
 RESTORE_SECONDS = Histogram(
     "ioc_state_restore_seconds", "Time to restore a partition's state.", ["topic"], buckets=DELAY_BUCKETS

@@ -57,7 +57,8 @@ class Settings(BaseSettings):
         4, ge=1, description="Partitions of each raw topic; sense scales by them. Fixed at installation."
     )
     boundaries_file: Path | None = Field(
-        None, description="GeoJSON of communes. Empty: the approximate set, which is called so wherever it shows."
+        None,
+        description="GeoJSON of communes. Empty: the approximate set, which is called so wherever it shows.",
     )
     rules_file: Path | None = Field(None, description="Rules in YAML. Empty: the rules that ship.")
     inventory_file: Path | None = Field(
@@ -69,7 +70,9 @@ class Settings(BaseSettings):
         300.0, ge=0, description="How far after the last clock record an event may be; beyond: dead letter."
     )
     late_bound: float = Field(
-        3600.0, ge=0, description="How far before the last clock record an event is still judged; beyond: only kept."
+        3600.0,
+        ge=0,
+        description="How far before the last clock record an event is still judged; beyond: only kept.",
     )
 
     # Workers
@@ -84,7 +87,9 @@ class Settings(BaseSettings):
     # Addresses
     host: str = Field("127.0.0.1", description="Address that the wall and the health servers listen on.")
     wall_port: int = Field(8090, ge=0, le=65535, description="Port of the wall; 0 takes a free one.")
-    sense_health_port: int = Field(9101, ge=0, le=65535, description="Metrics and health of sense; 0: a free one.")
+    sense_health_port: int = Field(
+        9101, ge=0, le=65535, description="Metrics and health of sense; 0: a free one."
+    )
     correlate_health_port: int = Field(9102, ge=0, le=65535, description="The same of correlate.")
     clock_health_port: int = Field(9103, ge=0, le=65535, description="The same of clock and of replay.")
     wall_health_port: int = Field(9104, ge=0, le=65535, description="The same of the wall.")
@@ -108,4 +113,6 @@ def load_settings(**overrides: object) -> Settings:
             f"IOC_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (got {problem['input']!r})"
             for problem in error.errors()
         ]
-        raise UserError("settings are not usable", "; ".join(lines), "correct the environment and start again") from None
+        raise UserError(
+            "settings are not usable", "; ".join(lines), "correct the environment and start again"
+        ) from None
