@@ -22,7 +22,7 @@ from ioc.errors import UserError
 from ioc.java import find_java
 from ioc.ports import LOOPBACK, is_free, port_taken
 from ioc.settings import Settings
-from ioc.shutdown import child_setup
+from ioc.shutdown import StopSignals, child_setup
 
 #: Seconds from SIGTERM to SIGKILL. Kafka recovers its log at the next start either way.
 STOP_SECONDS = 6.0
@@ -120,13 +120,13 @@ class Broker:
         """Wait until the process ends; returns its exit code."""
         return self._process.wait() if self._process else 0
 
-    def stop(self) -> None:
-        """End the process: SIGTERM, and SIGKILL after `STOP_SECONDS`. Does nothing where none runs."""
+    def stop(self, grace: float = STOP_SECONDS) -> None:
+        """End the process: SIGTERM, and SIGKILL after `grace` seconds. Does nothing where none runs."""
         process = self._process
         if process is not None and process.poll() is None:
             process.terminate()
             try:
-                process.wait(STOP_SECONDS)
+                process.wait(grace)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -264,8 +264,8 @@ class Broker:
         return "\n".join((errors or lines)[-3:])
 
 
-def run_broker(settings: Settings, stop: threading.Event, say: Say = to_stderr) -> int:
-    """`ioc broker`: run it in the foreground until `stop` is set or it ends. Returns the exit code."""
+def run_broker(settings: Settings, stop: StopSignals, say: Say = to_stderr) -> int:
+    """`ioc broker`: run it in the foreground until asked to `stop` or it ends. Returns the exit code."""
     if settings.bootstrap_servers:
         raise UserError(
             "IOC_BOOTSTRAP_SERVERS names another cluster",
@@ -275,10 +275,11 @@ def run_broker(settings: Settings, stop: threading.Event, say: Say = to_stderr) 
     broker = Broker(settings, say)
     began = time.monotonic()
     try:
-        broker.start()
-        broker.wait_ready()
+        with stop.interrupting():
+            broker.start()
+            broker.wait_ready()
         say(f"broker ready at {broker.address} after {time.monotonic() - began:.1f} s; its log: {broker.log}")
-        while not stop.wait(0.5):
+        while not stop.asked.wait(0.5):
             if (code := broker.poll()) is not None:
                 say(f"the broker ended with exit code {code}; see {broker.log}")
                 return 1

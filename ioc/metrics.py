@@ -34,6 +34,7 @@ LOCATED_DELAY = Histogram(
 ALERT_CHANGES = Counter(
     "ioc_alert_changes", "Alert changes written, by change and severity.", ["change", "severity"]
 )
+UNREADABLE_SIGNALS = Counter("ioc_signals_unreadable", "Records of ioc.signals that could not be read.")
 OPEN_ALERTS = Gauge("ioc_open_alerts", "Open alerts, by province and severity.", ["province", "severity"])
 ALERT_DELAY = Histogram(
     "ioc_alert_delay_seconds",

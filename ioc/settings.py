@@ -6,6 +6,7 @@ set of them and keeps it.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import platformdirs
@@ -18,7 +19,7 @@ from ioc.errors import UserError
 class Settings(BaseSettings):
     """What an installation chooses. Durations are in seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="IOC_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="IOC_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     # The broker
     bootstrap_servers: str = Field(
@@ -98,6 +99,15 @@ class Settings(BaseSettings):
     def bootstrap(self) -> str:
         """The broker's address for clients, `host:port[,host:port]`."""
         return self.bootstrap_servers or f"127.0.0.1:{self.broker_port}"
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for a child process that shall have the same."""
+        values = self.model_dump(mode="json")
+        return {
+            f"IOC_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 def load_settings(**overrides: object) -> Settings:

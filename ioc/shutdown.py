@@ -1,4 +1,4 @@
-"""Ending in time: a watchdog for this process, and children that do not outlive their parent."""
+"""Ending in time: signals, a watchdog for this process, and children that do not outlive their parent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 # Loaded here, since between fork and exec nothing may be imported.
@@ -16,10 +18,47 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _asked = threading.Event()
 
 
+class StopSignals:
+    """SIGTERM, Ctrl-C and a closed terminal, for a main thread that waits for an event. Make it there.
+
+    With `grace` (seconds) the process is ended that long after the first signal, and at once by a second
+    Ctrl-C; without it whoever uses this sees to its own end.
+    """
+
+    def __init__(self, grace: float | None = None) -> None:
+        #: Set by the first signal.
+        self.asked = threading.Event()
+        self._grace, self._interrupting = grace, False
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signum, self._on_signal)
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Within, a signal is raised as `KeyboardInterrupt` too: for work that does not look at the event."""
+        self._interrupting = True
+        try:
+            if self.asked.is_set():
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._interrupting = False
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        again = self.asked.is_set()
+        self.asked.set()
+        if self._grace is not None:
+            if again and signum == signal.SIGINT:
+                os._exit(128 + signum)
+            end_after(self._grace)
+        if self._interrupting:
+            self._interrupting = False
+            raise KeyboardInterrupt
+
+
 def end_after(grace_seconds: float, exit_code: int = 1) -> None:
     """Give this process `grace_seconds` from now to end by itself; then end it at once, without clean-up.
 
-    To be called when the end was asked for (from the handler of SIGTERM or SIGINT); a second call does nothing.
+    To be called when the end was asked for, from the handler of SIGTERM or SIGINT. A second call is void.
     An abrupt end is safe here: what was not committed by then never happened.
     """
     if _asked.is_set():

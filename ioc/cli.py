@@ -1,0 +1,173 @@
+"""The command line. Commands import what they need when they run, so that `ioc --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from ioc.errors import UserError
+
+if TYPE_CHECKING:
+    from ioc.settings import Settings
+
+#: Exit codes: an error that the user can mend, as the shell's convention for wrong usage; and Ctrl-C.
+USER_ERROR, INTERRUPTED = 2, 130
+
+#: A day of recording in twelve minutes: something new on the wall every few seconds.
+DEMONSTRATION_SPEED = 120.0
+
+app = typer.Typer(
+    name="ioc",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Event processing for a smart-city operations centre.
+
+See it at work on this machine, with a broker, the workers, a wall and a recorded day:
+
+    ioc up --scenario can-tho-spring-tide
+
+The same piece by piece, each in a terminal of its own:
+
+    ioc broker
+    ioc topics --create
+    ioc sense
+    ioc correlate
+    ioc wall
+    ioc clock
+
+Every choice is a setting, read from the environment as IOC_...: see `ioc settings`.
+""",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"ioc {version('ioc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def broker() -> None:
+    """Run the embedded broker: a real single-node Kafka on loopback.
+
+    Fetches it with Maven the first time. Its data lies under IOC_STATE_DIR. Next, in another terminal:
+    `ioc topics --create`.
+    """
+    from ioc.broker import run_broker
+    from ioc.shutdown import StopSignals
+
+    raise typer.Exit(run_broker(_settings(), StopSignals()))
+
+
+@app.command()
+def topics(
+    create: Annotated[bool, typer.Option("--create", help="Create the missing ones first.")] = False,
+) -> None:
+    """Print the table of topics and compare it with the broker's; exit with 2 where they differ.
+
+    Example: `IOC_TOPIC_PREFIX=demo. ioc topics --create`
+    """
+    from ioc.tables import topic_table
+    from streams.admin import ensure_topics, require_topics
+
+    settings = _settings()
+    (ensure_topics if create else require_topics)(settings)
+    print(topic_table(settings))
+
+
+@app.command()
+def sense() -> None:
+    """Run a sense worker: decode and check raw events, attach the commune, judge each source.
+
+    Run several to share the raw partitions. Needs a broker, topics and a clock (or a replay).
+    """
+    from streams.workers import run_sense
+
+    raise typer.Exit(run_sense(_settings()))
+
+
+@app.command()
+def correlate() -> None:
+    """Run a correlate worker: turn signals into alerts.
+
+    Run several to share the provinces.
+    """
+    from streams.workers import run_correlate
+
+    raise typer.Exit(run_correlate(_settings()))
+
+
+@app.command()
+def wall() -> None:
+    """Serve the wall at http://IOC_HOST:IOC_WALL_PORT/."""
+    from maps.server import run_wall
+
+    raise typer.Exit(run_wall(_settings()))
+
+
+@app.command()
+def up(
+    scenario: Annotated[
+        str | None, typer.Option(help="Replay this scenario: the name of one that ships, or a file.")
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, help=f"How much faster than it was recorded.  [default: {DEMONSTRATION_SPEED:g}]"
+        ),
+    ] = None,
+    loop: Annotated[bool, typer.Option(help="Begin the scenario again at its end.")] = True,
+) -> None:
+    """Run everything on this machine: broker, topics, workers, wall, and a clock or a scenario.
+
+    Ends all of it with Ctrl-C. A second start continues where the first stopped. A scenario runs under the
+    topic prefix `demo.` unless IOC_TOPIC_PREFIX names another, so it never mixes with live data.
+    """
+    from ioc.scenarios import find_scenario
+    from ioc.up import run_up
+
+    settings = _settings()
+    found = find_scenario(scenario) if scenario else None
+    raise typer.Exit(run_up(settings, found, speed=speed or DEMONSTRATION_SPEED, loop=loop))
+
+
+@app.command("settings")
+def settings_command() -> None:
+    """Print each setting: its variable, its value now, and what it means."""
+    from ioc.tables import settings_table
+
+    print(settings_table(_settings()))
+
+
+def _settings(**overrides: object) -> Settings:
+    from ioc.settings import load_settings
+
+    return load_settings(**overrides)
+
+
+def main() -> NoReturn:
+    """Run the command line; what a user can mend is told in two lines, without a traceback."""
+    try:
+        app(prog_name="ioc")
+    except UserError as error:
+        where = f": {error.where}" if error.where else ""
+        remedy = f"\n  -> {error.remedy}" if error.remedy else ""
+        sys.stderr.write(f"ioc: {error.what}{where}{remedy}\n")
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
