@@ -5,24 +5,27 @@ Times are RFC 3339 with a zone, coordinates WGS 84 degrees. A field that an even
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from alerts.model import AwareTime
 
 #: Key of a clock record in a raw partition; no source may be called so.
 CLOCK_KEY = b"\x00clock"
 
+#: An identifier: not empty, no control characters, short enough to be a key.
+Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
 
 class Event(Struct, kw_only=True, omit_defaults=True):
     """What the events of all streams share."""
 
     #: Unique among the events of the source.
-    id: str
+    id: Identifier
     #: Stable id of the sensor, gauge, camera or channel; also the record's key.
-    source: str
+    source: Identifier
     #: When it was observed, by the source's clock.
     time: AwareTime
     #: Degrees; a fixed source may leave them out, its place comes from the inventory.
@@ -72,11 +75,28 @@ class CameraEvent(Event, kw_only=True, omit_defaults=True):
 class ReportEvent(Event, kw_only=True, omit_defaults=True):
     """A citizen's report. `reporter` stays on the raw topic and is not decoded here: nothing downstream has it."""
 
-    category: str
+    category: Identifier
     #: Hostile until proven otherwise: shown as text, never as markup.
-    text: str = ""
+    text: Annotated[str, Meta(max_length=4000)] = ""
     #: References, never contents.
-    attachments: list[str] = []
+    attachments: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=20)] = []
+
+
+#: The events of each stream.
+EVENTS: dict[str, type[Event]] = {
+    "traffic": TrafficEvent,
+    "flood": FloodEvent,
+    "camera": CameraEvent,
+    "report": ReportEvent,
+}
+
+#: The measures of each stream: its events' numbers, that rules can judge.
+MEASURES: dict[str, frozenset[str]] = {
+    "traffic": frozenset({"speed_kmh", "flow_vph", "occupancy"}),
+    "flood": frozenset({"level_m", "rain_mm", "road_depth_m", "salinity_permille"}),
+    "camera": frozenset({"count", "confidence"}),
+    "report": frozenset(),
+}
 
 
 class Clock(Struct, kw_only=True, omit_defaults=True):

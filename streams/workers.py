@@ -1,0 +1,157 @@
+"""The two workers: sense reads the raw streams, correlate reads the signals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from aiokafka.structs import TopicPartition
+
+from alerts.model import SEVERITIES
+from geo.cache import load_boundaries
+from ioc import metrics
+from ioc.health import Health, serve_health
+from ioc.settings import Settings
+from streams import correlating, sensing
+from streams.admin import require_topics
+from streams.atlas import Atlas
+from streams.configuration import Configurations
+from streams.correlating import Correlating
+from streams.decoding import RawRecord
+from streams.schemas import CLOCK_KEY
+from streams.sensing import Sensing
+from streams.topics import Topics
+from streams.transactions import Effects
+from streams.worker import Processor, Worker
+
+log = logging.getLogger(__name__)
+
+
+class SenseProcessor:
+    """`streams.sensing` on one raw partition, with the configurations it needs and the metrics it leads to."""
+
+    def __init__(self, of: Sensing, configurations: Configurations, health: Health) -> None:
+        self._sensing, self._configurations, self._health = of, configurations, health
+        self._outcome = sensing.Outcome()
+
+    @property
+    def clock(self) -> float | None:
+        clock = self._sensing.state.clock
+        return clock.timestamp() if clock else None
+
+    async def work(self, records: Sequence[RawRecord]) -> Effects:
+        for name in self._sensing.configurations_needed(records):
+            while not await self._configurations.fetch(name):
+                self._health.check("configuration", False, f"waiting for {name}, which ioc.config does not hold")
+                log.warning("waiting for configuration %s, which ioc.config does not hold", name)
+                await asyncio.sleep(1.0)
+        self._health.check("configuration", True)
+        self._outcome = self._sensing.run(records, self._configurations)
+        return self._outcome.effects
+
+    def committed(self, records: Sequence[RawRecord]) -> None:
+        out, stream = self._outcome, self._sensing.stream
+        metrics.EVENTS.labels(stream).inc(out.events)
+        for counter, counts in (
+            (metrics.LOCATED, out.located),
+            (metrics.DEAD, out.dead),
+            (metrics.UNJUDGED, out.unjudged),
+            (metrics.SIGNALS, out.signals),
+        ):
+            for label, count in counts.items():
+                counter.labels(stream, label).inc(count)
+        now, delay = time.time(), metrics.LOCATED_DELAY.labels(stream)
+        for record in records:
+            if record.key != CLOCK_KEY:
+                delay.observe(max(0.0, now - record.timestamp / 1000))
+
+
+class CorrelateProcessor:
+    """`streams.correlating` on one province, with its metrics."""
+
+    def __init__(self, of: Correlating, province: str) -> None:
+        self._correlating, self._province = of, province
+        self._outcome = correlating.Outcome()
+        self._count_open()
+
+    @property
+    def clock(self) -> float | None:
+        passed = self._correlating.passed
+        return passed.timestamp() if passed else None
+
+    async def work(self, records: Sequence[RawRecord]) -> Effects:
+        self._outcome = self._correlating.run(records)
+        return self._outcome.effects
+
+    def committed(self, records: Sequence[RawRecord]) -> None:
+        now = time.time()
+        for alert, appended_ms in self._outcome.changes:
+            metrics.ALERT_CHANGES.labels(alert.change, alert.severity).inc()
+            metrics.ALERT_DELAY.observe(max(0.0, now - appended_ms / 1000))
+        metrics.UNREADABLE_SIGNALS.inc(self._outcome.unreadable)
+        if self._outcome.changes:
+            self._count_open()
+
+    def _count_open(self) -> None:
+        counts = Counter(alert.severity for alert in self._correlating.open.values())
+        for severity in SEVERITIES:
+            metrics.OPEN_ALERTS.labels(self._province, severity).set(counts[severity])
+
+
+def run_sense(settings: Settings) -> int:
+    """Run a sense worker until it is told to stop. Raises `UserError` where it cannot start."""
+    topics = Topics.of(settings)
+    boundaries = load_boundaries(settings.boundaries_file, settings.provinces, settings.cache_dir)
+    atlas = Atlas(boundaries)
+    streams = {topic.name: stream for stream, topic in topics.raw.items()}
+
+    def build(health: Health) -> Worker:
+        configurations = Configurations(settings, boundaries)
+
+        def make(tp: TopicPartition, restored: Mapping[bytes, bytes]) -> Processor:
+            partition = Sensing(
+                streams[tp.topic],
+                tp.partition,
+                topics,
+                atlas,
+                restored,
+                late_bound=settings.late_bound,
+                future_tolerance=settings.future_tolerance,
+            )
+            return SenseProcessor(partition, configurations, health)
+
+        pairs = [(topics.raw[stream], topics.raw_state[stream]) for stream in topics.raw]
+        return Worker("sense", settings, health, pairs, make)
+
+    return _run(settings, settings.sense_health_port, build)
+
+
+def run_correlate(settings: Settings) -> int:
+    """Run a correlate worker until it is told to stop. Raises `UserError` where it cannot start."""
+    topics = Topics.of(settings)
+
+    def build(health: Health) -> Worker:
+        def make(tp: TopicPartition, restored: Mapping[bytes, bytes]) -> Processor:
+            return CorrelateProcessor(
+                Correlating(tp.partition, topics, restored), topics.provinces[tp.partition]
+            )
+
+        return Worker("correlate", settings, health, [(topics.signals, topics.signals_state)], make)
+
+    return _run(settings, settings.correlate_health_port, build)
+
+
+def _run(settings: Settings, health_port: int, build: Callable[[Health], Worker]) -> int:
+    require_topics(settings)
+    health = Health()
+    with serve_health(health, settings.host, health_port):
+        asyncio.run(_work(build, health))
+    return 0
+
+
+async def _work(build: Callable[[Health], Worker], health: Health) -> None:
+    # Faust's objects belong to the running loop: they are made inside it.
+    await build(health).run()
