@@ -1,0 +1,136 @@
+"""Recorded scenarios: newline-delimited JSON in log order, optionally gzipped.
+
+A line is one of
+
+    {"clock": "2025-10-08T00:00:00+07:00"}                         a clock record, for every raw partition
+    {"stream": "flood", "at": TIME, "event": {...}}                an event; its key is its source
+    {"stream": "flood", "at": TIME, "key": "gauge-x", "raw": "…"}  a record that is not a valid event
+
+The first and the last line are clocks, and clocks go forward. `at` is when the record came in: it explains the
+order and is not used otherwise.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from alerts.model import AwareTime
+from ioc.errors import UserError
+from streams.topics import STREAMS
+
+
+class ClockLine(Struct, frozen=True):
+    """What time it is from here on."""
+
+    clock: AwareTime
+
+
+class EventLine(Struct, frozen=True):
+    """A valid event: `id`, `source` and `time` are checked to be there."""
+
+    stream: str
+    at: AwareTime
+    source: str
+    #: The event as recorded, JSON.
+    event: bytes
+
+
+class RawLine(Struct, frozen=True):
+    """A record to be published as it stands, valid or not."""
+
+    stream: str
+    at: AwareTime
+    key: str
+    raw: str
+
+
+Line = ClockLine | EventLine | RawLine
+
+
+class _Any(Struct, forbid_unknown_fields=True):
+    clock: AwareTime | None = None
+    stream: str | None = None
+    at: AwareTime | None = None
+    event: msgspec.Raw = msgspec.Raw(b"")
+    key: str | None = None
+    raw: str | None = None
+
+
+class _Head(Struct):
+    id: str
+    source: str
+    time: AwareTime
+
+
+_line = msgspec.json.Decoder(_Any)
+_head = msgspec.json.Decoder(_Head)
+
+
+def read_recording(path: Path) -> Iterator[Line]:
+    """The lines of a recording, in order, read as they are asked for.
+
+    Raises `UserError` naming file and line where the file cannot be read or a line is not of the format.
+    """
+    number, last = 0, None
+    line: Line | None = None
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+            for number, text in enumerate(lines, 1):  # noqa: B007 - said in errors
+                line = _parse(text)
+                if isinstance(line, ClockLine):
+                    if last is not None and line.clock <= last:
+                        raise _Bad(f"the clock goes from {last.isoformat()} to {line.clock.isoformat()}")
+                    last = line.clock
+                elif last is None:
+                    raise _Bad("the first line is not a clock")
+                yield line
+        if not isinstance(line, ClockLine):
+            raise _Bad("the last line is not a clock")
+    except _Bad as problem:
+        raise UserError("the recording is not usable", f"{path}:{number}: {problem}", "record it again") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError("the recording cannot be read", f"{path}: {error}", "name a whole .ndjson or .ndjson.gz") from None
+
+
+def first_and_last_clock(path: Path) -> tuple[datetime, datetime]:
+    """When a recording begins and ends; reads all of it, so every error of the format shows.
+
+    Raises `UserError` as `read_recording` does.
+    """
+    clocks = [line.clock for line in read_recording(path) if isinstance(line, ClockLine)]
+    return clocks[0], clocks[-1]
+
+
+class _Bad(Exception):
+    """Why a line is not of the format."""
+
+
+def _parse(text: bytes) -> Line:
+    try:
+        found = _line.decode(text)
+    except msgspec.MsgspecError as error:
+        raise _Bad(str(error)) from None
+    if found.clock is not None:
+        if found.stream is not None or found.event or found.raw is not None:
+            raise _Bad("a clock line holds nothing else")
+        return ClockLine(found.clock)
+    if found.stream not in STREAMS:
+        raise _Bad(f"stream is {found.stream!r}, not one of {', '.join(STREAMS)}")
+    if found.at is None:
+        raise _Bad("`at` is missing")
+    if found.raw is not None:
+        if found.key is None or found.event:
+            raise _Bad("a raw record has a key and no event")
+        return RawLine(found.stream, found.at, found.key, found.raw)
+    try:
+        head = _head.decode(found.event)
+    except msgspec.MsgspecError as error:
+        raise _Bad(f"event: {error}; a record that is no valid event is written as `key` and `raw`") from None
+    return EventLine(found.stream, found.at, head.source, bytes(found.event))
