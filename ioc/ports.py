@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from ioc.errors import UserError
@@ -36,14 +37,11 @@ def holder(port: int) -> str | None:
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     if not sockets:
         return None
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            if any(os.readlink(fd) in sockets for fd in (process / "fd").iterdir()):
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # gone meanwhile, or another user's
+            if os.readlink(descriptor) in sockets:
+                process = descriptor.parent.parent
                 return f"{(process / 'comm').read_text().strip()} (process {process.name})"
-        except OSError:
-            continue  # gone meanwhile, or another user's
     return None
 
 

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
 
     # Addresses
     host: str = Field("127.0.0.1", description="Address that the wall and the health servers listen on.")
+    wall_title: str = Field("", description="Heading of the wall. Empty: made from the province's name.")
     wall_port: int = Field(8090, ge=0, le=65535, description="Port of the wall; 0 takes a free one.")
     sense_health_port: int = Field(
         9101, ge=0, le=65535, description="Metrics and health of sense; 0: a free one."

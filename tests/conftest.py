@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def require_or_skip(error: UserError) -> None:
     pytest.skip(str(error))
 
 
-def broker_settings(state_dir: Path, **overrides: object) -> Settings:
+def _broker_settings(state_dir: Path, **overrides: object) -> Settings:
     """Settings of a broker of a test's own: free ports, its own state; the jars from the usual cache."""
     return load_settings(
         **{
@@ -40,6 +40,16 @@ def broker_settings(state_dir: Path, **overrides: object) -> Settings:
             **overrides,
         }
     )
+
+
+@pytest.fixture
+def own_settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Makes settings for a broker of the test's own: free ports, a state directory of its own."""
+
+    def make(**overrides: object) -> Settings:
+        return _broker_settings(tmp_path / "state", **overrides)
+
+    return make
 
 
 @dataclass
@@ -75,7 +85,7 @@ class Kafka:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A real broker, started once."""
-    settings = broker_settings(tmp_path_factory.mktemp("broker"))
+    settings = _broker_settings(tmp_path_factory.mktemp("broker"))
     broker = Broker(settings)
     try:
         broker.start()
