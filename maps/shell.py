@@ -1,0 +1,258 @@
+"""The page of the wall: the map that Folium builds, in our frame, with every file served by us.
+
+Folium does not escape text, so nothing that comes from events passes through it: it builds the map itself,
+its panes, layers and controls, and a legend made of fixed words and escaped metadata of the boundary set. Its
+output is taken apart into markup, styles and script, so that a Content-Security-Policy without inline code
+holds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+
+import folium
+from branca.element import CssLink, Element, JavascriptLink, MacroElement
+from folium.template import Template
+from jinja2 import Environment, FileSystemLoader
+
+from maps.assets import STATIC, Asset, make_asset, shipped_assets
+
+#: Layers above the communes, by the name of their pane: stacking order and whether they take the pointer.
+_PANES = {"communes": (410, False), "dots": (420, True), "labels": (430, False)}
+_ADDRESS = re.compile(rb"(?:https?|wss?)://[^\s\"'<>)]*", re.IGNORECASE)
+#: An address without a scheme, where a page or style would follow it.
+_SCHEMELESS = re.compile(rb"(?:src|href|url|@import)\s*[=(]?\s*[\"']?//[^\s\"'<>)]*", re.IGNORECASE)
+#: Not requests: the namespace that leaflet.js makes SVG elements in, its home page in its banner and in the
+#: attribution that is switched off, and a bug report in a comment of leaflet.css.
+_NOT_REQUESTS = {
+    b"http://www.w3.org/2000/svg",
+    b"https://leafletjs.com",
+    b"https://bugzilla.mozilla.org/show_bug.cgi?id=888319",
+}
+
+
+@dataclass(frozen=True)
+class BoundaryNote:
+    """What the wall says about the boundaries it draws."""
+
+    #: The set is an approximation, not the official map.
+    approximate: bool = False
+    source: str = ""
+    licence: str = ""
+    #: `id@version` of the set.
+    ref: str = ""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The page and everything it asks for."""
+
+    page: Asset
+    boundaries: Asset
+    #: By name below /assets/.
+    assets: dict[str, Asset]
+
+
+class Legend(MacroElement):
+    """What the signs on the map mean, and whose boundaries they are drawn on."""
+
+    _template = Template(
+        """
+        {% macro html(this, kwargs) %}
+        <aside class="legend" id="legend">
+            <ul class="legend-signs" id="legend-signs"></ul>
+            {% if this.note.approximate %}
+            <p class="approximate" id="approximate" data-text="approximate"></p>
+            {% endif %}
+            <p class="credit"><span data-text="boundaries"></span>:
+                {{ this.credit|e }}</p>
+        </aside>
+        {% endmacro %}
+        """
+    )
+
+    def __init__(self, note: BoundaryNote) -> None:
+        super().__init__()
+        self._name = "Legend"
+        self.note = note
+        # An address is shown without its scheme: text to read, nothing to follow from a control room.
+        parts = [re.sub(r"https?://", "", part) for part in (note.source, note.licence, note.ref) if part]
+        self.credit = " · ".join(parts) or "–"
+
+
+def drawing_bounds(drawing: dict[str, Any]) -> list[list[float]]:
+    """South-west and north-east corner of a FeatureCollection as (lat, lon), degrees.
+
+    Raises `ValueError` where there is nothing to draw.
+    """
+    points = [
+        point for feature in drawing["features"] for point in _points(feature["geometry"]["coordinates"])
+    ]
+    if not points:
+        raise ValueError("the drawing of the communes is empty")
+    lons, lats = [point[0] for point in points], [point[1] for point in points]
+    return [[min(lats), min(lons)], [max(lats), max(lons)]]
+
+
+def _points(coordinates: Any) -> Iterator[Any]:
+    if coordinates and isinstance(coordinates[0], (int, float)):
+        yield coordinates
+    else:
+        for part in coordinates:
+            yield from _points(part)
+
+
+def _named(element: Element, name: str) -> Element:
+    # Folium's own names are random: the page's scripts could not find them, and the page would be another one,
+    # to be loaded again by every browser, each time the wall starts.
+    element._id = name
+    return element
+
+
+def build_map(drawing: dict[str, Any], note: BoundaryNote) -> folium.Map:
+    """The Folium map of the wall: `map_wall` and `feature_group_...` to the page's scripts."""
+    bounds = drawing_bounds(drawing)
+    (south, west), (north, east) = bounds
+    wall = folium.Map(
+        location=[(south + north) / 2, (west + east) / 2],
+        tiles=None,
+        prefer_canvas=True,
+        zoom_control="topleft",
+        control_scale=True,
+        zoom_snap=0.1,
+        zoom_delta=0.5,
+        wheel_px_per_zoom_level=120,
+        attribution_control=False,
+        max_bounds=True,
+        min_lat=2 * south - north,
+        max_lat=2 * north - south,
+        min_lon=2 * west - east,
+        max_lon=2 * east - west,
+    )
+    _named(wall, "wall")
+    for pane, (order, pointer) in _PANES.items():
+        _named(folium.map.CustomPane(pane, z_index=order, pointer_events=pointer), pane).add_to(wall)
+    for layer in ("communes", "sources", "reports", "labels"):
+        # The name is markup to Leaflet: a fixed key, which the page's script turns into words.
+        group = folium.FeatureGroup(name=f'<span data-text="layer_{layer}"></span>')
+        _named(group, layer).add_to(wall)
+    _named(folium.LayerControl(position="topright", collapsed=False), "wall").add_to(wall)
+    Legend(note).add_to(wall)
+    wall.fit_bounds(bounds, padding=(24, 24))
+    return wall
+
+
+def build_shell(drawing: dict[str, Any], note: BoundaryNote, title: dict[str, str]) -> Shell:
+    """Build the page for a drawing: a GeoJSON FeatureCollection of communes.
+
+    Each feature has the properties `code`, `name` and `label`, the (lon, lat) where its name goes. `title` is
+    the heading by language, vi and en. Raises `ValueError` where the page would ask another host.
+    """
+    assets = shipped_assets()
+    boundaries = make_asset("boundaries.geojson", json.dumps(drawing, ensure_ascii=False).encode())
+    parts = _take_apart(build_map(drawing, note), assets)
+    for name, text in (("map.css", parts.styles), ("map.js", parts.script)):
+        assets[name] = make_asset(name, text.encode())
+    environment = Environment(loader=FileSystemLoader(STATIC), autoescape=True)
+    html = environment.get_template("wall.html").render(
+        title=title,
+        metas=parts.metas,
+        styles=[*parts.css_links, assets["map.css"].url, assets["wall.css"].url],
+        scripts=[*parts.js_links, assets["map.js"].url],
+        module=assets["wall.js"].url,
+        icon=assets["icon.svg"].url,
+        map=parts.html,
+        boundaries=f"/boundaries.geojson?v={boundaries.tag}",
+    )
+    page = make_asset("wall.html", html.encode())
+    for asset in (page, *assets.values()):
+        check_own_host(asset)
+    return Shell(page, boundaries, assets)
+
+
+def check_own_host(asset: Asset) -> None:
+    """Raise `ValueError` where a page, script or style names another host."""
+    if asset.kind.startswith(("text/html", "text/css", "text/javascript")):
+        for address in _ADDRESS.findall(asset.body):
+            if address not in _NOT_REQUESTS:
+                raise ValueError(f"{asset.name} names another host: {address.decode(errors='replace')}")
+        if found := _SCHEMELESS.search(asset.body):
+            raise ValueError(f"{asset.name} names another host: {found.group().decode(errors='replace')}")
+
+
+@dataclass(frozen=True)
+class _Parts:
+    metas: list[str]
+    js_links: list[str]
+    css_links: list[str]
+    styles: str
+    script: str
+    html: str
+
+
+def _elements(root: Element) -> Iterator[Element]:
+    yield root
+    for child in root._children.values():
+        yield from _elements(child)
+
+
+def _take_apart(wall: folium.Map, assets: dict[str, Asset]) -> _Parts:
+    """Render a map into links, styles, script and markup of their own; its links point at our files."""
+    figure = wall.get_root()
+    # Set on the instances: add_js_link and add_css_link would change the lists of the class, and so every map
+    # that is made later.
+    for element in _elements(figure):
+        if hasattr(element, "default_js"):
+            element.default_js, element.default_css = [], []
+    wall.default_js = [("leaflet", assets["leaflet/leaflet.js"].url)]
+    wall.default_css = [("leaflet_css", assets["leaflet/leaflet.css"].url)]
+    for child in list(figure._children.values()):
+        child.render()
+    header = _Header()
+    js_links, css_links = [], []
+    for element in figure.header._children.values():
+        if isinstance(element, JavascriptLink):
+            js_links.append(element.url)
+        elif isinstance(element, CssLink):
+            css_links.append(element.url)
+        else:
+            header.feed(element.render())
+    header.close()
+    script = "\n".join([*header.scripts, figure.script.render()])
+    return _Parts(header.metas, js_links, css_links, "\n".join(header.styles), script, figure.html.render())
+
+
+class _Header(HTMLParser):
+    """Sorts what Folium puts into the head of a page: metas, styles, scripts. Anything else is an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metas: list[str] = []
+        self.styles: list[str] = []
+        self.scripts: list[str] = []
+        self._inside: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "meta":
+            self.metas.append(self.get_starttag_text() or "")
+        elif tag in ("style", "script") and not attrs:
+            self._inside = self.styles if tag == "style" else self.scripts
+        else:
+            raise ValueError(f"Folium put <{tag}> into the head of the page, which nothing here knows")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = None
+
+    def handle_data(self, data: str) -> None:
+        if self._inside is not None:
+            self._inside.append(data)
+        elif data.strip():
+            raise ValueError(f"Folium put text into the head of the page: {data.strip()[:80]}")

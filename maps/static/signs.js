@@ -1,0 +1,40 @@
+// Severity by colour, shape and digit at once: never by colour alone. Colours after Okabe and Ito, which the
+// common forms of colour blindness tell apart; lightened for a dark ground.
+
+export const SEVERITIES = ['extreme', 'severe', 'moderate', 'minor'];
+
+const SIGNS = {
+  extreme: { digit: '1', colour: '#ff4d5e', shape: 'M12 0.5 23.5 12 12 23.5 0.5 12z', y: 12 },
+  severe: { digit: '2', colour: '#ff9f1c', shape: 'M2 2h20v20H2z', y: 12 },
+  moderate: { digit: '3', colour: '#ffe14d', shape: 'M12 1 23.5 22.5H0.5z', y: 15.5 },
+  minor: { digit: '4', colour: '#5bc0f8', shape: 'M12 1a11 11 0 1 1 0 22a11 11 0 1 1 0-22z', y: 12 },
+};
+const SVG = 'http://www.w3.org/2000/svg';
+
+export const colour = (severity) => SIGNS[severity].colour;
+export const rank = (severity) => SEVERITIES.indexOf(severity);
+
+/** The sign of a severity, as an element. */
+export function sign(severity) {
+  const { digit, shape, y } = SIGNS[severity];
+  const svg = document.createElementNS(SVG, 'svg');
+  svg.setAttribute('viewBox', '0 0 24 24');
+  svg.setAttribute('class', `sign ${severity}`);
+  svg.setAttribute('aria-hidden', 'true');
+  const path = document.createElementNS(SVG, 'path');
+  path.setAttribute('d', shape);
+  const text = document.createElementNS(SVG, 'text');
+  text.setAttribute('x', '12');
+  text.setAttribute('y', String(y));
+  text.textContent = digit;
+  svg.append(path, text);
+  return svg;
+}
+
+/** An element with a class and a text. The text is only ever text. */
+export function element(name, className = '', text = '') {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}

@@ -1,0 +1,171 @@
+// The wall: follows the server's events, keeps what they say, and shows it.
+
+import * as city from './city.js';
+import * as panel from './panel.js';
+import { clockTime, currentLanguage, fillWords, longDate, setLanguage, words } from './texts.js';
+
+const REPORT_MS = 30 * 60000;
+const HEARD_MS = 3000; // the server speaks each second
+const REOPEN_MS = 8000; // a connection that is silent for so long is made anew
+const SILENT_S = 5;
+const HOME_MS = 90000; // a map that was zoomed in returns by itself: nobody may be at the keyboard
+
+const byId = (id) => document.getElementById(id);
+
+let alerts = new Map();
+let ended = [];
+let reports = new Map();
+let latest = { counts: {}, stats: {}, event_ms: null, simulated: false };
+let beat = null;
+let beatAt = 0;
+let heardAt = performance.now();
+let page = null;
+let stream = null;
+let openedAt = 0;
+let homeTimer = 0;
+
+const now = () => latest.event_ms;
+
+function open() {
+  stream?.close();
+  openedAt = performance.now();
+  stream = new EventSource('/events');
+  stream.addEventListener('snapshot', hear(takeSnapshot));
+  stream.addEventListener('changes', hear(takeChanges));
+  stream.addEventListener('beat', hear(takeBeat));
+  // The server has dropped us because we were slow: what follows is a new connection with a snapshot.
+  stream.addEventListener('resync', open);
+}
+
+const hear = (take) => (event) => {
+  heardAt = performance.now();
+  take(JSON.parse(event.data));
+};
+
+function takeSnapshot(snapshot) {
+  if (page !== null && snapshot.page !== page) location.reload(); // another version of the wall, or other boundaries
+  page = snapshot.page;
+  alerts = new Map(snapshot.alerts.map((alert) => [alert.id, alert]));
+  ended = snapshot.ended;
+  reports = new Map(snapshot.reports.map((report) => [report.id, report]));
+  latest = snapshot;
+  city.showSources(snapshot.sources, true);
+  city.showReports(snapshot.reports, true, oldestReport(), now);
+  showAll();
+}
+
+function takeChanges(changes) {
+  for (const alert of changes.alerts) {
+    if (alert.state === 'open') alerts.set(alert.id, alert);
+    else alerts.delete(alert.id);
+  }
+  for (const id of changes.gone) alerts.delete(id);
+  if (changes.ended) ended = changes.ended;
+  for (const report of changes.reports) reports.set(report.id, report);
+  latest = { ...latest, ...changes };
+  const oldest = oldestReport();
+  for (const [id, report] of reports) if (report.time < oldest) reports.delete(id);
+  city.showSources(changes.sources, false);
+  city.showReports(changes.reports, false, oldest, now);
+  if (changes.alerts.length || changes.gone.length || changes.sources.length) showAlerts();
+  if (changes.alerts.length || changes.gone.length) panel.showCounters(latest.counts);
+  if (changes.ended) panel.showEnded(ended, now());
+  showMoment();
+}
+
+const oldestReport = () => (latest.event_ms === null ? -Infinity : latest.event_ms - REPORT_MS);
+
+function takeBeat(next) {
+  beat = next;
+  beatAt = performance.now();
+  if (beat.event_ms !== null) latest.event_ms = beat.event_ms;
+  showMoment();
+  panel.showTimes(now());
+  showState();
+}
+
+function showAll() {
+  fillWords();
+  byId('title').textContent = document.title = byId('title').dataset[currentLanguage()];
+  byId('language').textContent = words('language');
+  panel.showLegend();
+  panel.showCounters(latest.counts);
+  panel.showEnded(ended, now());
+  showAlerts();
+  showMoment();
+  showState();
+}
+
+function showAlerts() {
+  const list = [...alerts.values()];
+  panel.showAlerts(list, now(), choose);
+  city.showAlerts(list);
+}
+
+function choose(alert) {
+  if (!city.zoomTo(alert)) return;
+  byId('home').hidden = false;
+  clearTimeout(homeTimer);
+  homeTimer = setTimeout(goHome, HOME_MS);
+}
+
+function goHome() {
+  clearTimeout(homeTimer);
+  byId('home').hidden = true;
+  city.fitHome();
+}
+
+function showMoment() {
+  const time = now();
+  byId('clock').textContent = time === null ? '--:--:--' : clockTime(time);
+  byId('date').textContent = time === null ? '' : longDate(time);
+  byId('simulated').hidden = !latest.simulated;
+  panel.showFigures(latest.stats);
+  let newest = null;
+  for (const report of reports.values()) if (newest === null || report.time >= newest.time) newest = report;
+  panel.showLatestReport(newest);
+}
+
+// Old data shows: whatever stands between an event and this screen, the operator reads it here.
+function showState() {
+  const unheard = performance.now() - heardAt;
+  const silence = beat?.silence_s ?? null;
+  const seconds = silence === null ? null : Math.round(silence + (performance.now() - beatAt) / 1000);
+  let text = '';
+  if (unheard > HEARD_MS) text = words('lost', { n: Math.round(unheard / 1000) });
+  else if (beat?.state === 'lost') text = words('broker');
+  else if (beat?.state === 'restoring') text = words('restoring');
+  else if (beat && silence === null) text = words('noClock');
+  else if (beat && silence > SILENT_S) text = words('silent', { n: seconds });
+  const banner = byId('banner');
+  banner.hidden = text === '';
+  if (banner.textContent !== text) banner.textContent = text;
+  const age = byId('age');
+  age.textContent = seconds === null ? words('noAge') : words('age', { n: seconds });
+  age.classList.toggle('old', text !== '');
+}
+
+function watch() {
+  showState();
+  const quiet = performance.now() - Math.max(heardAt, openedAt);
+  // EventSource tries again by itself, except after an answer that is no stream and on a connection that hangs.
+  if (quiet > REOPEN_MS || (stream.readyState === EventSource.CLOSED && quiet > 1000)) open();
+}
+
+byId('language').addEventListener('click', () => {
+  setLanguage(words('otherLanguage'));
+  showAll();
+});
+byId('home').addEventListener('click', goHome);
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') goHome();
+});
+
+window.wall = { drawn: city.drawn, language: currentLanguage };
+showAll();
+city.loadCommunes(document.body.dataset.boundaries).then(() => {
+  showAlerts();
+  document.body.classList.add('ready');
+});
+open();
+setInterval(watch, 500);

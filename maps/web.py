@@ -1,0 +1,184 @@
+"""The wall's server: the page, its files, the boundaries, and the stream of changes. Loopback, read only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import sys
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import web
+
+from ioc.errors import UserError
+from ioc.ports import port_taken
+from ioc.settings import Settings
+from maps.assets import Asset
+from maps.live import Live
+from maps.shell import Shell
+
+#: No inline code, nothing from elsewhere. Leaflet sets styles through the object model, which this allows.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+#: Seconds that one write to a viewer may take; a browser that reads nothing for so long is gone.
+WRITE_SECONDS = 5.0
+#: Seconds for requests that are open when the server ends; streams end first.
+SHUTDOWN_SECONDS = 1.0
+
+_SHELL: web.AppKey[Shell] = web.AppKey("shell", Shell)
+_LIVE: web.AppKey[Live] = web.AppKey("live", Live)
+_FOR_GOOD = "public, max-age=31536000, immutable"
+
+
+def wall_app(shell: Shell, live: Live) -> web.Application:
+    """The application for a page and a picture; it pushes changes while it runs."""
+    app = web.Application()
+    app[_SHELL], app[_LIVE] = shell, live
+    app.add_routes(
+        [
+            web.get("/", _page),
+            web.get("/assets/{name:.+}", _asset),
+            web.get("/boundaries.geojson", _boundaries),
+            web.get("/events", _events),
+            web.get("/api/snapshot", _snapshot),
+            web.get("/api/source", _source),
+        ]
+    )
+    app.on_response_prepare.append(_secure)
+    app.cleanup_ctx.append(_pushing)
+    app.on_shutdown.append(_end_streams)
+    return app
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+    response.headers.pop("Server", None)
+
+
+async def _pushing(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(app[_LIVE].run())
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _end_streams(app: web.Application) -> None:
+    # Before the connections are closed: an open stream would hold the server for as long as it is given.
+    app[_LIVE].close()
+
+
+def _serve(request: web.Request, asset: Asset) -> web.Response:
+    versioned = request.query.get("v") == asset.tag
+    headers = {
+        "Cache-Control": _FOR_GOOD if versioned else "no-cache",
+        "ETag": f'"{asset.tag}"',
+        "Vary": "Accept-Encoding",
+    }
+    if any(tag.value == asset.tag for tag in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    body = asset.body
+    if asset.gzipped is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
+        body = asset.gzipped
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=body, headers={"Content-Type": asset.kind, **headers})
+
+
+async def _page(request: web.Request) -> web.Response:
+    return _serve(request, request.app[_SHELL].page)
+
+
+async def _boundaries(request: web.Request) -> web.Response:
+    return _serve(request, request.app[_SHELL].boundaries)
+
+
+async def _asset(request: web.Request) -> web.Response:
+    asset = request.app[_SHELL].assets.get(request.match_info["name"])
+    if asset is None:
+        raise web.HTTPNotFound
+    return _serve(request, asset)
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+async def _snapshot(request: web.Request) -> web.Response:
+    return _json(request.app[_LIVE].snapshot())
+
+
+async def _source(request: web.Request) -> web.Response:
+    reading = request.app[_LIVE].picture.reading(request.query.get("id", ""))
+    if reading is None:
+        raise web.HTTPNotFound
+    return _json(reading)
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    live = request.app[_LIVE]
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+    await response.prepare(request)
+    viewer = live.join()
+    try:
+        await response.write(b"retry: 1000\n\n")
+        while (message := await viewer.take()) is not None:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await response.write(message)
+    except (TimeoutError, ConnectionError):
+        # Nobody reads. An orderly end would wait for the same reader.
+        if request.transport is not None:
+            request.transport.abort()
+    finally:
+        live.leave(viewer)
+    return response
+
+
+def say_address(host: str, port: int) -> None:
+    """Print where the wall is, for people and for programs that start it."""
+    sys.stdout.write(f"wall: http://{host}:{port}/\n")
+    sys.stdout.flush()
+
+
+async def serve_wall(
+    settings: Settings,
+    shell: Shell,
+    live: Live,
+    stop: asyncio.Event,
+    on_listen: Callable[[str, int], None] = say_address,
+) -> None:
+    """Serve until `stop` is set; `on_listen` gets the address once it answers.
+
+    Raises `UserError` where the port is taken or the address is not of this machine.
+    """
+    runner = web.AppRunner(
+        wall_app(shell, live), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
+    )
+    await runner.setup()
+    try:
+        try:
+            site = web.TCPSite(runner, settings.host, settings.wall_port)
+            await site.start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise port_taken(settings.wall_port, "IOC_WALL_PORT", "the wall") from None
+            raise UserError(
+                f"cannot listen on {settings.host}:{settings.wall_port}",
+                str(error),
+                "set IOC_HOST to an address of this machine",
+            ) from None
+        host, port = runner.addresses[0][:2]
+        on_listen(host, port)
+        await stop.wait()
+    finally:
+        await runner.cleanup()

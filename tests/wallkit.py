@@ -1,0 +1,224 @@
+"""What tests of the wall share: a small drawing, records as the topics hold them, and a wall in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ioc.settings import load_settings
+from maps.live import Live
+from maps.picture import Picture
+from maps.shell import BoundaryNote, Shell, build_shell
+from maps.web import serve_wall
+
+#: 17:30 on an October afternoon in Cần Thơ.
+NOON = datetime(2026, 10, 28, 10, 30, tzinfo=UTC)
+TITLE = {"vi": "TRUNG TÂM ĐIỀU HÀNH – THỬ NGHIỆM", "en": "OPERATIONS CENTRE – TEST"}
+NOTE = BoundaryNote(approximate=True, source="https://example.test/squares", licence="none", ref="squares@1")
+#: Codes and names of the communes of `squares`; made up.
+SQUARES = {f"9000{n}": f"Phường Thử {n}" for n in range(1, 10)}
+
+
+def squares() -> dict[str, Any]:
+    """Nine square communes of a tenth of a degree, in three rows."""
+    features = []
+    for index, (code, name) in enumerate(SQUARES.items()):
+        west, south = 105.5 + 0.1 * (index % 3), 9.9 + 0.1 * (index // 3)
+        ring = [
+            [west, south],
+            [west + 0.1, south],
+            [west + 0.1, south + 0.1],
+            [west, south + 0.1],
+            [west, south],
+        ]
+        features.append(
+            {
+                "type": "Feature",
+                "properties": {"code": code, "name": name, "label": [west + 0.05, south + 0.05]},
+                "geometry": {"type": "Polygon", "coordinates": [ring]},
+            }
+        )
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def alert_record(id: str = "a1", **fields: Any) -> bytes:
+    """A record of ioc.alerts: an open, severe alert of a gauge in the first square, unless `fields` say otherwise."""
+    where = {"lon": 105.55, "lat": 9.95, "commune": "90001", "commune_name": "Phường Thử 1", "province": "92"}
+    record = {
+        "id": id,
+        "sequence": 1,
+        "change": "raised",
+        "state": "open",
+        "severity": "severe",
+        "worst": "severe",
+        "rule": "water-level",
+        "rule_version": "1",
+        "hazard": "flood",
+        "title": {"vi": "Mực nước vượt mức báo động", "en": "Water level above a warning level"},
+        "label": {"vi": "BĐ3", "en": "BĐ3"},
+        "subject": "gauge-1",
+        "subject_name": {"vi": "Trạm thử 1", "en": "Test gauge 1"},
+        "where": where,
+        "started": _text(NOON - timedelta(minutes=25)),
+        "time": _text(NOON - timedelta(minutes=15)),
+        "measure": "level_m",
+        "unit": "m",
+        "value": 2.04,
+        "observed": _text(NOON - timedelta(minutes=15)),
+        "bound": 2.0,
+        "start_event": "e1",
+        "event": "e2",
+        "simulated": True,
+    }
+    return json.dumps({**record, **fields}).encode()
+
+
+def located_record(source: str = "gauge-1", at: datetime = NOON, **fields: Any) -> bytes:
+    """A record of ioc.located: a reading of a gauge in the first square, unless `fields` say otherwise."""
+    record = {
+        "id": f"{source}-{at.timestamp()}",
+        "source": source,
+        "time": _text(at),
+        "stream": "flood",
+        "lon": 105.55,
+        "lat": 9.95,
+        "level_m": 1.5,
+        "place": {
+            "outcome": "inside",
+            "commune": "90001",
+            "commune_name": "Phường Thử 1",
+            "province": "92",
+            "boundaries": "squares@1",
+        },
+    }
+    return json.dumps({**record, **fields}).encode()
+
+
+def report_record(id: str, text: str, at: datetime = NOON, **fields: Any) -> bytes:
+    """A citizen's report as ioc.located holds it: without its reporter."""
+    report = {
+        "stream": "report",
+        "id": id,
+        "category": "flooded-street",
+        "text": text,
+        "lon": 105.65,
+        "lat": 10.05,
+    }
+    return located_record("citizen-app", at, **{**report, **fields})
+
+
+def passed_record(at: datetime = NOON, source: str = "flood/0", run: str = "") -> bytes:
+    """A record of ioc.signals that says how far a raw partition has come."""
+    return json.dumps(
+        {"kind": "passed", "source": source, "time": _text(at), "config": "c", "run": run}
+    ).encode()
+
+
+def small_shell(drawing: dict[str, Any] | None = None, note: BoundaryNote = NOTE) -> Shell:
+    """A page for a drawing, by default the squares."""
+    return build_shell(drawing or squares(), note, TITLE)
+
+
+class WallThread:
+    """A real wall on a free port, in a thread, with a picture that the test feeds. A context manager.
+
+    `stop` and `start` end the server and bring it back on the same port, the picture kept.
+    """
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+        self.picture = Picture()
+        self.port = 0
+        self._loop: asyncio.AbstractEventLoop
+        self._ticking = True
+        self.passed = NOON
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        listening = threading.Event()
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                asyncio.run(self._serve(listening))
+            except BaseException as error:
+                failed.append(error)
+                listening.set()
+
+        self._thread = threading.Thread(target=work, daemon=True)
+        self._thread.start()
+        assert listening.wait(10), "the wall did not listen"
+        if failed:
+            raise failed[0]
+
+    async def _serve(self, listening: threading.Event) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.live = Live(self.shell.page.tag)
+        self.live.replace(self.picture)
+        self.live.set_state("live")
+
+        def on_listen(host: str, port: int) -> None:
+            self.port = port
+            listening.set()
+
+        settings = load_settings(wall_port=self.port, host="127.0.0.1")
+        ticks = asyncio.create_task(self._clock())
+        await serve_wall(settings, self.shell, self.live, self._stop, on_listen)
+        ticks.cancel()
+
+    async def _clock(self) -> None:
+        """Clock records, as a live system has them every second."""
+        while True:
+            if self._ticking:
+                self.picture.apply_passed(passed_record(self.passed), time.time_ns() // 1_000_000)
+                self.live.touch([])
+            await asyncio.sleep(0.5)
+
+    def silence(self) -> None:
+        """No more clock records from now on."""
+        self._ticking = False
+
+    def feed(self, apply: Callable[[Picture], None]) -> None:
+        """Apply records to the picture on the wall's own loop, and push what changed."""
+        done = threading.Event()
+
+        def work() -> None:
+            apply(self.picture)
+            self.live.touch([])
+            done.set()
+
+        self._loop.call_soon_threadsafe(work)
+        assert done.wait(5)
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(10)
+            assert not self._thread.is_alive(), "the wall did not end"
+
+    def __enter__(self) -> WallThread:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def screenshots() -> Path:
+    """Where tests leave pictures of the wall."""
+    path = Path(__file__).parent.parent / "build" / "screenshots"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
