@@ -1,0 +1,285 @@
+"""Boundary sets in files: reading any GeoJSON of communes, writing one that reads back the same."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import os
+import tempfile
+import unicodedata
+import zlib
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pandas
+import shapely
+from numpy.typing import NDArray
+
+from geo.boundaries import BoundarySet, Commune, boundary_set
+from ioc.errors import UserError
+
+log = logging.getLogger(__name__)
+
+#: Names that a property goes by, best first, as `_plain` spells them.
+CODE_NAMES = (
+    "code",
+    "ma",
+    "maxa",
+    "maphuongxa",
+    "maphuong",
+    "communecode",
+    "wardcode",
+    "adm3pcode",
+    "adm2pcode",
+)
+NAME_NAMES = (
+    "fullname",
+    "tendaydu",
+    "name",
+    "ten",
+    "tenxa",
+    "tenphuongxa",
+    "communename",
+    "wardname",
+    "commune",
+)
+PROVINCE_NAMES = ("provincecode", "matinh", "maprovince", "matinhthanh", "adm1pcode")
+
+#: Member of a file written here that keeps what the features cannot say.
+_MEMBER = "boundary_set"
+
+
+def read_boundaries(
+    path: Path,
+    *,
+    id: str | None = None,
+    approximate: bool | None = None,
+    source: str | None = None,
+    licence: str | None = None,
+    province: str | None = None,
+    valid_from: datetime | None = None,
+    valid_until: datetime | None = None,
+) -> BoundarySet:
+    """Read a GeoJSON of communes, one feature each, in any coordinate system, plain or .gz.
+
+    The properties that hold code, name (best with its type, as in Phường Cái Khế) and province code are found
+    by their names; `province` is for a file without the last. What is not given is what a file written by
+    `write_boundaries` says of itself, else: the file's name for `id` and `source`, not approximate, no dates.
+    Polygons that are not valid are repaired, and logged.
+
+    Raises `UserError`, saying what to do, where the file is missing or cannot be read, a property is not found
+    or empty, codes are not unique, or a geometry is no polygon or not in longitude and latitude.
+    """
+    content = _content(path)
+    stated = _stated(content)
+    frame = _frame(content, path)
+    code_column = _column(frame, CODE_NAMES, "code", path)
+    name_column = _column(frame, NAME_NAMES, "name", path)
+    codes, names = _texts(frame, code_column, 5, path), _texts(frame, name_column, 0, path)
+    if province is not None and _find(frame, PROVINCE_NAMES) is None:
+        provinces = [province] * len(frame)
+    else:
+        provinces = _texts(frame, _column(frame, PROVINCE_NAMES, "province code", path), 2, path)
+    if twice := sorted(code for code, count in Counter(codes).items() if count > 1):
+        raise UserError(
+            f"commune codes occur more than once: {', '.join(twice[:10])}",
+            f"{path}, property {code_column}",
+            "give each commune one feature, of type MultiPolygon where it has several parts",
+        )
+    labels = [f"{code} {name}" for code, name in zip(codes, names, strict=True)]
+    geometries = _polygons(frame, labels, path)
+    stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return boundary_set(
+        id=id or stated.get("id") or stem,
+        approximate=bool(stated.get("approximate", False)) if approximate is None else approximate,
+        source=source or stated.get("source") or path.name,
+        licence=licence or stated.get("licence") or "",
+        communes=[Commune(*fields) for fields in zip(codes, names, provinces, strict=True)],
+        geometries=geometries,
+        valid_from=valid_from or _date(stated, "valid_from", path),
+        valid_until=valid_until or _date(stated, "valid_until", path),
+    )
+
+
+def write_boundaries(boundaries: BoundarySet, path: Path) -> None:
+    """Write a GeoJSON that `read_boundaries` reads back to the same set and version.
+
+    The file appears complete or not at all. Raises `OSError`.
+    """
+    stated = {
+        "id": boundaries.id,
+        "version": boundaries.version,
+        "approximate": boundaries.approximate,
+        "source": boundaries.source,
+        "licence": boundaries.licence,
+        "valid_from": boundaries.valid_from and boundaries.valid_from.isoformat(),
+        "valid_until": boundaries.valid_until and boundaries.valid_until.isoformat(),
+    }
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"code": commune.code, "name": commune.name, "province_code": commune.province},
+            "geometry": shapely.geometry.mapping(geometry),
+        }
+        for commune, geometry in zip(boundaries.communes, boundaries.geometries, strict=True)
+    ]
+    collection = {"type": "FeatureCollection", _MEMBER: stated, "features": features}
+    text = json.dumps(collection, ensure_ascii=False, separators=(",", ":"))
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def stated_version(path: Path) -> str | None:
+    """The version that a file written here says it holds; None for other files. Raises `UserError` as reading
+    does."""
+    version = _stated(_content(path)).get("version")
+    return version if isinstance(version, str) else None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except FileNotFoundError:
+        raise UserError("boundaries file not found", str(path), "correct IOC_BOUNDARIES_FILE") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(
+            "boundaries file cannot be read", f"{path}: {error}", "check the file and its permissions"
+        ) from None
+
+
+def _stated(content: bytes) -> dict[str, Any]:
+    """What a file written here says of itself: at its start, so that the rest need not be parsed."""
+    head = content[:20_000].decode("utf-8", errors="ignore")
+    start = head.find(f'"{_MEMBER}":')
+    if start < 0:
+        return {}
+    try:
+        stated, _ = json.JSONDecoder().raw_decode(head[start + len(_MEMBER) + 3 :].lstrip())
+    except ValueError:
+        return {}
+    return stated if isinstance(stated, dict) else {}
+
+
+def _date(stated: dict[str, Any], name: str, path: Path) -> datetime | None:
+    value = stated.get(name)
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise UserError(
+            f"{name} is not a time with a zone", f"{path}: {value!r}", "write it as 2025-07-01T00:00:00+07:00"
+        )
+    return moment
+
+
+def _frame(content: bytes, path: Path) -> geopandas.GeoDataFrame:
+    """The features with their polygons in EPSG:4326."""
+    remedy = "give a GeoJSON FeatureCollection of communes"
+    try:
+        # The bytes and not the path: GDAL would take a path's odd characters for instructions.
+        frame = geopandas.read_file(io.BytesIO(content))
+    except Exception as error:  # GDAL's own hierarchy, which differs by engine
+        raise UserError("boundaries file is not GeoJSON", f"{path}: {error}", remedy) from None
+    if not isinstance(frame, geopandas.GeoDataFrame) or frame.empty:
+        raise UserError("boundaries file has no communes", f"{path}: no features with a geometry", remedy)
+    try:
+        return frame.set_crs(4326) if frame.crs is None else frame.to_crs(4326)
+    except Exception as error:  # pyproj's own hierarchy
+        raise UserError(
+            "the coordinate system of the boundaries file is not usable",
+            f"{path}: {error}",
+            "convert the file to EPSG:4326",
+        ) from None
+
+
+def _plain(name: str) -> str:
+    """A property's name without case, accents and signs: Mã_Xã is maxa."""
+    decomposed = unicodedata.normalize("NFD", name.lower().replace("đ", "d"))
+    return "".join(letter for letter in decomposed if letter.isascii() and letter.isalnum())
+
+
+def _find(frame: geopandas.GeoDataFrame, names: tuple[str, ...]) -> str | None:
+    present = {_plain(str(column)): str(column) for column in frame.columns if column != frame.geometry.name}
+    return next((present[name] for name in names if name in present), None)
+
+
+def _column(frame: geopandas.GeoDataFrame, names: tuple[str, ...], what: str, path: Path) -> str:
+    """The column that holds `what`. Raises `UserError` naming those that are there."""
+    found = _find(frame, names)
+    if found is None:
+        there = ", ".join(str(column) for column in frame.columns if column != frame.geometry.name) or "none"
+        raise UserError(
+            f"boundaries file has no property with the {what} of a commune",
+            f"{path}: its properties are {there}",
+            f"name one of them {names[0] if what != 'province code' else 'province_code'}",
+        )
+    return found
+
+
+def _texts(frame: geopandas.GeoDataFrame, column: str, digits: int, path: Path) -> list[str]:
+    """A column as text; official codes that were stored as numbers get their leading zeros back."""
+    values = frame[column]
+    if values.isna().any():
+        raise UserError(
+            f"property {column} is empty in {int(values.isna().sum())} of {len(frame)} features",
+            f"{path}: the first is feature {int(values.isna().argmax()) + 1}",
+            "complete the file",
+        )
+    if pandas.api.types.is_numeric_dtype(values):
+        return [f"{value:0{digits}.0f}" for value in values]
+    texts = [unicodedata.normalize("NFC", str(value)).strip() for value in values]
+    if "" in texts:
+        raise UserError(
+            f"property {column} is empty", f"{path}: feature {texts.index('') + 1}", "complete the file"
+        )
+    return texts
+
+
+def _polygons(frame: geopandas.GeoDataFrame, labels: list[str], path: Path) -> NDArray[np.object_]:
+    """Valid Polygons and MultiPolygons in longitude and latitude, without heights."""
+    shapes = shapely.force_2d(np.asarray(frame.geometry.values, dtype=object))
+    polygonal = np.isin(shapely.get_type_id(shapes), (3, 6)) & ~shapely.is_empty(shapes)
+    if not polygonal.all():
+        first = int(np.flatnonzero(~polygonal)[0])
+        kind = shapes[first].geom_type if shapes[first] is not None else "no geometry"
+        raise UserError(
+            f"{int((~polygonal).sum())} of {len(shapes)} communes have no polygon",
+            f"{path}: {labels[first]} has {kind}",
+            "give each commune a Polygon or MultiPolygon",
+        )
+    bounds = shapely.bounds(shapes)
+    # Written so that a NaN fails too.
+    usable = (np.abs(bounds[:, [0, 2]]) <= 180).all(axis=1) & (np.abs(bounds[:, [1, 3]]) <= 90).all(axis=1)
+    if not usable.all():
+        first = int(np.flatnonzero(~usable)[0])
+        raise UserError(
+            "coordinates are not longitude and latitude in degrees",
+            f"{path}: {labels[first]} spans {', '.join(f'{value:g}' for value in bounds[first])}",
+            "name the file's coordinate system in its crs member, or convert it to EPSG:4326",
+        )
+    for i in np.flatnonzero(~shapely.is_valid(shapes)):
+        log.warning("%s: %s repaired: %s", path, labels[i], shapely.is_valid_reason(shapes[i]))
+        parts = shapely.get_parts(shapely.make_valid(shapes[i], method="structure", keep_collapsed=False))
+        parts = shapely.get_parts(parts[np.isin(shapely.get_type_id(parts), (3, 6))])
+        if not len(parts):
+            raise UserError(
+                "a polygon has no area", f"{path}: {labels[i]}", "give each commune a Polygon or MultiPolygon"
+            )
+        shapes[i] = parts[0] if len(parts) == 1 else shapely.MultiPolygon(list(parts))
+    return shapes
