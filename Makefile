@@ -1,1 +1,71 @@
 # run and test are all that a newcomer needs; `make help` lists the rest.
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+LOCK := deploy/python
+
+# What the demonstration keeps lies in the checkout; `make clean` leaves it.
+export IOC_STATE_DIR ?= $(CURDIR)/.ioc
+SCENARIO ?= can-tho-spring-tide
+
+.PHONY: help install run test check lint unit integration browser tools lock broker-sums clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
+
+install: $(VENV)/.run ## Put the program at .venv/bin/ioc
+
+run: install ## Run everything on this machine with a recorded day; Ctrl-C ends it
+	@exec $(VENV)/bin/ioc up --scenario $(SCENARIO)
+
+test: $(VENV)/.dev tools ## Run all tests, those on a real broker and in a real browser too
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest $(PYTEST_ARGS)
+
+check: lint unit integration ## What must hold before a commit
+
+lint: $(VENV)/.dev ## Style, format and types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.dev ## Tests that need no broker
+	$(PY) -m pytest tests/unit $(PYTEST_ARGS)
+
+integration: $(VENV)/.dev ## Tests on a real broker
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/integration $(PYTEST_ARGS)
+
+browser: $(VENV)/.dev tools ## Tests in a real browser
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
+
+# Chromium and promtool: installed where that is possible, otherwise said.
+tools: $(VENV)/.dev
+	@tests/tools.sh $(VENV)/bin
+
+$(VENV)/.run: $(LOCK)/run.txt pyproject.toml
+	@$(LOCK)/venv.sh $(VENV)
+	@echo "installing the locked packages"
+	@$(PY) -m pip install --quiet --require-hashes -r $(LOCK)/run.txt
+	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(LOCK)/dev.txt $(VENV)/.run
+	@echo "installing what the tests need"
+	@$(PY) -m pip install --quiet --require-hashes -r $(LOCK)/dev.txt
+	@touch $@
+
+COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header
+
+lock: $(VENV)/.dev ## Write the locks anew (UPGRADE=--upgrade for newer versions)
+	$(COMPILE) $(UPGRADE) --build-deps-for editable pyproject.toml -o $(LOCK)/run.txt
+	$(COMPILE) $(UPGRADE) --constraint $(LOCK)/run.txt --extra dev pyproject.toml -o $(LOCK)/dev.txt
+
+broker-sums: ## Write the SHA-256 of the broker's files anew, after a change of deploy/kafka/pom.xml
+	@jars=$$(mktemp -d) && mvn --batch-mode --quiet --file deploy/kafka/pom.xml \
+		dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$$jars" && \
+		(cd "$$jars" && sha256sum *.jar) > deploy/kafka/artifacts.sha256; rm -r "$$jars"
+
+clean: ## Remove what can be made again (the state in .ioc stays)
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
