@@ -44,7 +44,9 @@ def read_inventory(path: Path) -> dict[str, Source]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError("the inventory cannot be read", f"{path}: {error}", "name a readable UTF-8 file") from None
+        raise UserError(
+            "the inventory cannot be read", f"{path}: {error}", "name a readable UTF-8 file"
+        ) from None
     return parse_inventory(text, str(path))
 
 
@@ -57,7 +59,9 @@ def parse_inventory(text: str, name: str) -> dict[str, Source]:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError("the inventory is not YAML", f"{name}:{line}: {error.problem}", "mend the line") from None
+        raise UserError(
+            "the inventory is not YAML", f"{name}:{line}: {error.problem}", "mend the line"
+        ) from None
     except yaml.YAMLError as error:
         raise UserError("the inventory is not YAML", f"{name}: {error}", "write it as UTF-8 text") from None
     if root is None:
@@ -70,7 +74,9 @@ def parse_inventory(text: str, name: str) -> dict[str, Source]:
     for node in top.take("sources", _items):
         source, line = _source(node, name)
         if source.id in found:
-            raise UserError(f"the source {source.id} is there twice", f"{name}:{line}", "give each its own id")
+            raise UserError(
+                f"the source {source.id} is there twice", f"{name}:{line}", "give each its own id"
+            )
         found[source.id] = source
     top.end()
     return found
@@ -96,16 +102,20 @@ class _Fields:
             field = str(key.value)
             if field in self.nodes:
                 raise UserError(
-                    f"{field!r} is there twice in {what}", f"{name}:{key.start_mark.line + 1}", "keep one of them"
+                    f"{field!r} is there twice in {what}",
+                    f"{name}:{key.start_mark.line + 1}",
+                    "keep one of them",
                 )
             self.nodes[field] = value
 
     def take(self, field: str, read: Callable[[yaml.Node], Any], default: Any = ...) -> Any:
-        """The field's value as `read` gives it; `default` where it is absent, an error where there is none."""
+        """The field's value as `read` gives it; `default`, or else an error, where it is absent."""
         node = self.nodes.pop(field, None)
         if node is None:
             if default is ...:
-                raise UserError(f"{self.what} lacks {field!r}", f"{self.name}:{self.line}", f"add `{field}: ...`")
+                raise UserError(
+                    f"{self.what} lacks {field!r}", f"{self.name}:{self.line}", f"add `{field}: ...`"
+                )
             return default
         self.taken[field] = node.start_mark.line + 1
         try:
@@ -145,7 +155,9 @@ def _source(node: yaml.Node, name: str) -> tuple[Source, int]:
         simulated=fields.take("simulated", _flag, False),
     )
     if abs(source.lat) > 90 and abs(source.lon) <= 90:
-        fields.fail("lat", f"{source.lat} is no latitude, and lon {source.lon} could be one", "swap lon and lat")
+        fields.fail(
+            "lat", f"{source.lat} is no latitude, and lon {source.lon} could be one", "swap lon and lat"
+        )
     if abs(source.lat) > 90:
         fields.fail("lat", f"{source.lat} is no latitude", "write degrees north, -90 to 90")
     if abs(source.lon) > 180:
@@ -177,7 +189,9 @@ def _thresholds(node: yaml.Node, name: str, source: str) -> tuple[Threshold, ...
             fields.fail("until", "it ends before it begins", "let `until` be later than `since`")
         for other in found:
             if other.name == threshold.name and _overlap(other, threshold):
-                fields.fail("name", f"two values of {threshold.name} hold at once", "set `until` on the older one")
+                fields.fail(
+                    "name", f"two values of {threshold.name} hold at once", "set `until` on the older one"
+                )
         found.append(threshold)
     return tuple(found)
 

@@ -6,8 +6,8 @@ A line is one of
     {"stream": "flood", "at": TIME, "event": {...}}                an event; its key is its source
     {"stream": "flood", "at": TIME, "key": "gauge-x", "raw": "…"}  a record that is not a valid event
 
-The first and the last line are clocks, and clocks go forward. `at` is when the record came in: it explains the
-order and is not used otherwise.
+The first and the last line are clocks, and clocks go forward. `at` is when the record came in: it explains
+the order and is not used otherwise.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class EventLine(Struct, frozen=True):
     stream: str
     at: AwareTime
     source: str
+    time: AwareTime
     #: The event as recorded, JSON.
     event: bytes
 
@@ -94,9 +95,13 @@ def read_recording(path: Path) -> Iterator[Line]:
         if not isinstance(line, ClockLine):
             raise _Bad("the last line is not a clock")
     except _Bad as problem:
-        raise UserError("the recording is not usable", f"{path}:{number}: {problem}", "record it again") from None
+        raise UserError(
+            "the recording is not usable", f"{path}:{number}: {problem}", "record it again"
+        ) from None
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError("the recording cannot be read", f"{path}: {error}", "name a whole .ndjson or .ndjson.gz") from None
+        raise UserError(
+            "the recording cannot be read", f"{path}: {error}", "name a whole .ndjson or .ndjson.gz"
+        ) from None
 
 
 def first_and_last_clock(path: Path) -> tuple[datetime, datetime]:
@@ -133,4 +138,4 @@ def _parse(text: bytes) -> Line:
         head = _head.decode(found.event)
     except msgspec.MsgspecError as error:
         raise _Bad(f"event: {error}; a record that is no valid event is written as `key` and `raw`") from None
-    return EventLine(found.stream, found.at, head.source, bytes(found.event))
+    return EventLine(found.stream, found.at, head.source, head.time, bytes(found.event))

@@ -1,1 +1,1 @@
-"""Scenarios that ship: recordings, each with the program that made it and the truth that the program planned."""
+"""Scenarios that ship: recordings, each with the program that made it and the truth that it planned."""

@@ -12,8 +12,8 @@ Knot = tuple[float, float]
 class Curve:
     """The monotone piecewise cubic through `knots`, (position, value) by rising position.
 
-    Between two knots it stays between their values; at a local extreme among the knots its slope is zero. Slopes
-    are the weighted harmonic means of Fritsch and Butland (1984).
+    Between two knots it stays between their values; at a local extreme among the knots its slope is zero.
+    Slopes are the weighted harmonic means of Fritsch and Butland (1984).
     """
 
     def __init__(self, knots: Sequence[Knot]) -> None:

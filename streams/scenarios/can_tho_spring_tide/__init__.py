@@ -1,1 +1,1 @@
-"""One simulated October day in Cần Thơ: a spring tide, two rush hours, flooded streets, citizens who report them."""
+"""One simulated October day in Cần Thơ: a spring tide, two rush hours, flooded streets, citizens' reports."""

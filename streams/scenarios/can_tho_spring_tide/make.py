@@ -1,4 +1,4 @@
-"""Make the scenario: `python -m streams.scenarios.can_tho_spring_tide.make` writes its three files beside this one.
+"""Make the scenario: `python -m streams.scenarios.can_tho_spring_tide.make` writes its files beside this one.
 
 - `scenario.ndjson.gz`, the recording (its format: `streams.recording`);
 - `inventory.yaml`, the fixed sources;
@@ -72,8 +72,8 @@ def make() -> dict[str, bytes]:
 def expected_alerts(sources: dict[str, Source], phases: dict[str, int]) -> list[dict[str, Any]]:
     """The alerts that must come, by their first time. Each is one planned episode.
 
-    A level is entered a hold after the reading `up` and left at the reading `down`; what happens at one instant
-    is one change.
+    A level is entered a hold after the reading `up` and left at the reading `down`; what happens at one
+    instant is one change.
     """
     alerts = []
     for source in sources.values():
@@ -103,7 +103,9 @@ def _changes(episode: Episode, ladder: Ladder, phase: int) -> Iterator[dict[str,
         after = max(held, default=-1)
         if after == before:
             continue
-        change = "raised" if before < 0 else "escalated" if after > before else "lowered" if held else "cleared"
+        change = (
+            "raised" if before < 0 else "escalated" if after > before else "lowered" if held else "cleared"
+        )
         # Once cleared, the severity is the last that it had.
         severity = ladder.rungs[after if held else before].severity
         yield {"change": change, "severity": severity, "time": _time(1000 * second)}
@@ -127,7 +129,13 @@ def _records(sources: dict[str, Source], phases: dict[str, int], random: Random)
     # The app delivers in order: a report is never older than the one before it.
     delivered = 0
     for second, event in reports(sources, random):
-        event = {"id": event.pop("id"), "source": SOURCE, "time": _time(1000 * second), **event, "simulated": True}
+        event = {
+            "id": event.pop("id"),
+            "source": SOURCE,
+            "time": _time(1000 * second),
+            **event,
+            "simulated": True,
+        }
         fate = "nowhere" if "lon" not in event else "outside" if event["category"] == "other" else "inside"
         delivered = max(delivered + 1, 1000 * second + _delay(random))
         yield Record(delivered, "report", event, fate)
@@ -137,7 +145,9 @@ def _records(sources: dict[str, Source], phases: dict[str, int], random: Random)
 def _odd_ones(phases: dict[str, int]) -> Iterator[Record]:
     """Records that are bad, late or from the future: one of each kind."""
 
-    def event(source: str, hour: float, id_: str, ago: float = 0, **fields: Any) -> tuple[int, dict[str, Any]]:
+    def event(
+        source: str, hour: float, id_: str, ago: float = 0, **fields: Any
+    ) -> tuple[int, dict[str, Any]]:
         # Half a step after a reading, so that it is in nobody's way.
         second = int(hour * 12) * 300 + phases.get(source, 0) + 150
         time = _time(int(1000 * (second - ago)))
@@ -216,16 +226,21 @@ def _inventory(sources: dict[str, Source], random: Random) -> str:
             entry["name"] = {"vi": "Trạm Cần Thơ (sông Hậu)", "en": "Cần Thơ station (Hậu river)"}
         if source.thresholds:
             entry["thresholds"] = [
-                {"name": name, "value": value, "citation": _CITATION} for name, value in source.thresholds.items()
+                {"name": name, "value": value, "citation": _CITATION}
+                for name, value in source.thresholds.items()
             ]
         listed.append(entry)
     head = (
-        "# Made by streams/scenarios/can_tho_spring_tide/make.py. Every source is simulated, and its place is\n"
-        "# approximate: a point of its commune from the Python package vietnamadminunits 1.0.4 (MIT licence),\n"
-        "# moved by less than 100 m. The warning levels of the three stations that have any are real.\n"
+        "# Made by streams/scenarios/can_tho_spring_tide/make.py. Every source is simulated, and its place\n"
+        "# is approximate: a point of its commune from the Python package vietnamadminunits 1.0.4 (MIT\n"
+        "# licence), moved by less than 100 m. Only the warning levels of the three stations are real.\n"
     )
     return head + yaml.safe_dump(
-        {"version": 1, "sources": listed}, allow_unicode=True, sort_keys=False, default_flow_style=None, width=200
+        {"version": 1, "sources": listed},
+        allow_unicode=True,
+        sort_keys=False,
+        default_flow_style=None,
+        width=200,
     )
 
 

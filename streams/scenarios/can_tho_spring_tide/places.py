@@ -1,7 +1,7 @@
 """The communes of the scenario, each with one point well inside.
 
-Codes, names and points are from the Python package vietnamadminunits 1.0.4 (MIT licence, Hieu Tran), present units
-of province 92.
+Codes, names and points are from the Python package vietnamadminunits 1.0.4 (MIT licence, Hieu Tran), present
+units of province 92.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The plan of the day: which source stands beyond which bound from when to when, and what must not raise an alert.
+"""The plan of the day: which source stands beyond which bound from when to when, and what must raise nothing.
 
-The plan is the truth; readings are made to fit it and alerts are told from it. Positions are numbers of readings
-(one every five minutes, 0 to 287); a source's first reading is some seconds after midnight, its phase. All levels,
-places and events are invented for a demonstration, except the warning levels of the three stations.
+The plan is the truth; readings are made to fit it and alerts are told from it. Positions are numbers of
+readings (one every five minutes, 0 to 287); a source's first reading is some seconds after midnight, its
+phase. All levels, places and events are invented for a demonstration, except the warning levels of the three
+stations.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from streams.scenarios.can_tho_spring_tide.places import COMMUNES
 from streams.scenarios.curves import Knot
 
 #: Seconds between two readings of a source, and how many readings a day has.
@@ -56,12 +56,8 @@ STREET = Ladder(
     (Rung("minor", 0.15, 0.10), Rung("severe", 0.30, 0.25), Rung("extreme", 0.50, 0.40)),
     *(0.008, 3, 0.006),
 )
-TRAFFIC = Ladder(
-    "slow-traffic", -1, 600, (Rung("minor", 15, 20), Rung("moderate", 8, 12)), *(0.8, 1, 1.5)
-)
-QUEUE = Ladder(
-    "vehicle-queue", 1, 300, (Rung("minor", 40, 25), Rung("moderate", 80, 60)), *(2, 0, 3)
-)
+TRAFFIC = Ladder("slow-traffic", -1, 600, (Rung("minor", 15, 20), Rung("moderate", 8, 12)), *(0.8, 1, 1.5))
+QUEUE = Ladder("vehicle-queue", 1, 300, (Rung("minor", 40, 25), Rung("moderate", 80, 60)), *(2, 0, 3))
 
 
 class Stand(NamedTuple):
@@ -199,13 +195,13 @@ def _plan_gauges(sources: dict[str, Source]) -> None:
             {"bd3": 1.4},
             {"00:00": 0.64, "01:40": 0.52, "07:50": 1.352, "13:50": 0.49, "23:55": 0.83},
             [
-                # Beyond for one reading at 18:20, short of it at 18:25: the hold begins again at 18:35. At 20:00
-                # it falls under BĐ3, but not to where it would clear.
+                # Beyond for one reading at 18:20, short of it at 18:25: the hold begins again at 18:35.
+                # At 20:00 it falls under BĐ3, but not to where it would clear.
                 episode(
                     "18:35-21:15",
                     1.463,
                     "19:20",
-                    {"18:20": 1.402, "18:25": 1.391, "20:00": 1.372, "20:20": 1.418},
+                    {"18:15": 1.388, "18:20": 1.402, "18:25": 1.391, "20:00": 1.372, "20:20": 1.418},
                 )
             ],
         ),
@@ -288,7 +284,9 @@ _EPISODES: dict[str, list[Episode]] = {
     "traffic-cai-rang-1": [episode("17:10-18:00", 11.1, "17:35")],
     "traffic-an-binh-2": [episode("17:15-18:10", 10.3, "17:45")],
     # Between the two bounds at 17:25 and 17:30.
-    "traffic-hung-phu-2": [episode("17:05-17:55", 12.1, "17:20", {"17:25": 17.4, "17:30": 18.2, "17:40": 13.3})],
+    "traffic-hung-phu-2": [
+        episode("17:05-17:55", 12.1, "17:20", {"17:25": 17.4, "17:30": 18.2, "17:40": 13.3})
+    ],
     "traffic-nga-bay-1": [episode("22:35-23:10", 11.4, "22:50")],
     # Cameras.
     "camera-ninh-kieu-1": [

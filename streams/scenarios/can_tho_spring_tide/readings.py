@@ -1,4 +1,4 @@
-"""Readings that fit the plan: a curve through its points for each source, and the events its device would send."""
+"""Readings that fit the plan: for each source a curve through its points, and the events its device sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GAUGE = Ladder("", 1, 0, (), 0.008, 3, 0.006)
 
 
 def readings(source: Source, random: Random) -> Iterator[tuple[float, float]]:
-    """(position, value) of each reading that the source sends, in order. Positions are numbers of readings."""
+    """(position, value) of each reading that the source sends, in order; positions count readings."""
     ladder = source.ladder or _GAUGE
     bounds = [ladder.sign * bound for rung in ladder.rungs for bound in rung[1:]]
     knots = _knots(source, ladder, random)
@@ -71,13 +71,13 @@ def _episode_knots(episode: Episode, ladder: Ladder, random: Random) -> dict[flo
     sign, unit, rungs = ladder.sign, ladder.unit, ladder.rungs
     knots: dict[float, float] = {episode.peak[0]: sign * episode.peak[1]}
     knots |= {x: sign * y for x, y in episode.wiggles}
-    for up in {stand.up for stand in episode.stands}:
+    for up in sorted({stand.up for stand in episode.stands}):
         levels = [stand.level for stand in episode.stands if stand.up == up]
         # At a bound counts as beyond it: one in four stands exactly there.
         beyond = 0.0 if random.random() < 0.25 else unit * (0.2 + 0.8 * random.random())
         knots[up] = sign * rungs[max(levels)].raise_at + beyond
-        if len(levels) > 1:
-            knots[up - 1] = sign * rungs[min(levels)].raise_at - 6 * unit
+        # The reading before is short of the bound; well short where several levels are reached at once.
+        knots.setdefault(up - 1, sign * rungs[min(levels)].raise_at - unit * (6 if len(levels) > 1 else 0.5))
     for down in sorted({stand.down for stand in episode.stands}):
         levels = [stand.level for stand in episode.stands if stand.down == down]
         knots.setdefault(down - 1, sign * rungs[max(levels)].clear_at + unit)
@@ -86,7 +86,7 @@ def _episode_knots(episode: Episode, ladder: Ladder, random: Random) -> dict[flo
 
 
 def _floor(source: Source) -> float:
-    """The least value of a reading, signed: a street is dry, a camera sees nobody, nobody drives at 90 km/h."""
+    """The least value of a reading, signed: a dry street, nobody in view, traffic at 90 km/h."""
     return {"street": 0.0, "camera": 0.0, "traffic": -90.0}.get(source.id.split("-")[0], -5.0)
 
 
