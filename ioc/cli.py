@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -112,6 +113,92 @@ def correlate() -> None:
 
 
 @app.command()
+def clock(
+    start: Annotated[
+        str | None, typer.Option(help="Time that it shows at --origin, such as 2025-10-08T00:00:00+07:00.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.01, help="How much faster than real time it runs.")] = 1.0,
+    origin: Annotated[
+        str | None, typer.Option(help="Real time at which it shows --start.  [default: now]")
+    ] = None,
+) -> None:
+    """Write what time it is into each raw partition, once a second; without it nothing is judged.
+
+    One for each topic prefix. A replay brings its own and needs none.
+    """
+    from ioc.arguments import time_with_zone
+    from ioc.health import Health, serve_health
+    from ioc.shutdown import StopSignals
+    from streams.admin import require_topics
+    from streams.clock import Timebase, run_clock
+
+    settings = _settings()
+    began = time_with_zone(origin, "--origin") or datetime.now(UTC)
+    timebase = Timebase(origin=began, start=time_with_zone(start, "--start") or began, speed=speed)
+    require_topics(settings)
+    stop, health = StopSignals(settings.shutdown_grace), Health()
+    with serve_health(health, settings.host, settings.clock_health_port, "IOC_CLOCK_HEALTH_PORT"):
+        run_clock(settings, stop=stop.asked, timebase=timebase, health=health)
+
+
+@app.command()
+def replay(
+    file: Annotated[str, typer.Argument(help="A recording (.ndjson, .ndjson.gz), or a scenario that ships.")],
+    speed: Annotated[
+        str, typer.Option(help="How much faster than it was recorded, or: max.", metavar="N|max")
+    ] = "1",
+    prefix: Annotated[
+        str | None, typer.Option(help="Topic prefix.  [default: IOC_TOPIC_PREFIX, else replay.]")
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(help="Name of the run, carried by its alerts.  [default: the recording's name]"),
+    ] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end, a day later.")] = False,
+    no_clock: Annotated[
+        bool, typer.Option("--no-clock", help="Only events: a clock runs beside it.")
+    ] = False,
+) -> None:
+    """Publish a recording with its own time, marked as simulated, under a topic prefix of its own.
+
+    Interrupted and started again with the same prefix and run it goes on where it stopped. The workers must
+    run under the same prefix:
+
+        ioc replay can-tho-spring-tide --speed 120 --prefix demo.
+
+        IOC_TOPIC_PREFIX=demo. ioc sense
+    """
+    from ioc.arguments import Progress, speed_of
+    from ioc.health import Health, serve_health
+    from ioc.scenarios import find_scenario
+    from ioc.shutdown import StopSignals
+    from streams.admin import ensure_topics
+    from streams.replay import run_replay
+
+    factor, scenario, settings = speed_of(speed), find_scenario(file), _settings(topic_prefix=prefix)
+    changes: dict[str, object] = {
+        "topic_prefix": settings.topic_prefix or "replay.",
+        "inventory_file": settings.inventory_file or scenario.inventory,
+    }
+    settings = settings.model_copy(update=changes)
+    ensure_topics(settings)
+    stop, health, progress = StopSignals(settings.shutdown_grace), Health(), Progress()
+    with serve_health(health, settings.host, settings.clock_health_port, "IOC_CLOCK_HEALTH_PORT"):
+        run_replay(
+            settings,
+            scenario.recording,
+            speed=factor,
+            run=run or scenario.name,
+            loop=loop,
+            clock=not no_clock,
+            progress=progress,
+            stop=stop.asked,
+            health=health,
+        )
+    progress.end(stopped=stop.asked.is_set())
+
+
+@app.command()
 def wall() -> None:
     """Serve the wall at http://IOC_HOST:IOC_WALL_PORT/."""
     from maps.server import run_wall
@@ -154,8 +241,12 @@ def settings_command() -> None:
 
 
 def _settings(**overrides: object) -> Settings:
+    import logging
+
     from ioc.settings import load_settings
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kafka").setLevel(logging.WARNING)  # connections that come and go
     return load_settings(**overrides)
 
 
