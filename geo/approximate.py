@@ -1,6 +1,6 @@
 """An approximate map of today's communes, for whoever has no official one at hand.
 
-No polygons of the present communes can be shipped, but the points, areas and legacy bounding boxes of
+The project ships no polygons of the present communes, but the points, areas and legacy bounding boxes of
 `geo.units` tell roughly where they lie. The method, on a raster of cells:
 
 1. A cell belongs to the legacy commune in whose bounding box it lies most centrally, and so to the present
@@ -146,7 +146,7 @@ def _claims(units: Units) -> _Claims:
 
     Of the 3,321 points a dozen are those of a namesake, far from every box that the commune was made from:
     the boxes are right then. For the island zones it is the reverse, their boxes are on the mainland. A
-    single box far from its commune is a namesake's too. A commune whose boxes together are smaller than itself
+    single box far from its commune is a namesake's too. A commune whose boxes together are smaller than it is
     gets a square of its area beside them.
     """
     anchors, radii = units.points.copy(), units.radii.copy()

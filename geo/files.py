@@ -66,15 +66,15 @@ def read_boundaries(
     valid_from: datetime | None = None,
     valid_until: datetime | None = None,
 ) -> BoundarySet:
-    """Read a GeoJSON of communes, one feature each, in any coordinate system, plain or .gz.
+    """Read a GeoJSON of communes, one feature each, plain or .gz, in any coordinate system that it names.
 
     The properties that hold code, name (best with its type, as in Phường Cái Khế) and province code are found
     by their names; `province` is for a file without the last. What is not given is what a file written by
     `write_boundaries` says of itself, else: the file's name for `id` and `source`, not approximate, no dates.
     Polygons that are not valid are repaired, and logged.
 
-    Raises `UserError`, saying what to do, where the file is missing or cannot be read, a property is not found
-    or empty, codes are not unique, or a geometry is no polygon or not in longitude and latitude.
+    Raises `UserError`, saying what to do, where the file is missing or unreadable, a property is not found or
+    empty, codes are not unique, or a geometry is no polygon or not in longitude and latitude.
     """
     content = _content(path)
     stated = _stated(content)
@@ -277,6 +277,7 @@ def _polygons(frame: geopandas.GeoDataFrame, labels: list[str], path: Path) -> N
         log.warning("%s: %s repaired: %s", path, labels[i], shapely.is_valid_reason(shapes[i]))
         parts = shapely.get_parts(shapely.make_valid(shapes[i], method="structure", keep_collapsed=False))
         parts = shapely.get_parts(parts[np.isin(shapely.get_type_id(parts), (3, 6))])
+        parts = parts[~shapely.is_empty(parts)]
         if not len(parts):
             raise UserError(
                 "a polygon has no area", f"{path}: {labels[i]}", "give each commune a Polygon or MultiPolygon"

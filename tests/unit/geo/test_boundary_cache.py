@@ -1,0 +1,130 @@
+"""The cache of the approximate set, and the choice between it and a file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import shapely
+
+from geo import cache
+from geo.boundaries import BoundarySet
+from geo.cache import load_boundaries
+from geo.files import write_boundaries
+from ioc.errors import UserError
+
+
+def kept(directory: Path) -> Path:
+    [path] = (directory / "boundaries").iterdir()
+    return path
+
+
+def refuse(*_: object) -> BoundarySet:
+    raise AssertionError("the cached set was not used")
+
+
+def test_the_second_time_the_set_comes_from_the_cache(
+    tmp_path: Path, approximate: BoundarySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same set, in under a second, without computing."""
+    assert load_boundaries(None, ["92"], tmp_path).version == approximate.version
+    monkeypatch.setattr(cache, "approximate_set", refuse)
+    began = time.perf_counter()
+    again = load_boundaries(None, ["92", "92"], tmp_path)
+    assert time.perf_counter() - began < 1
+    assert again.ref == approximate.ref
+    assert again.communes == approximate.communes
+    assert shapely.equals_exact(again.geometries, approximate.geometries).all()
+    assert (again.approximate, again.source, again.licence, again.valid_from, again.valid_until) == (
+        approximate.approximate,
+        approximate.source,
+        approximate.licence,
+        approximate.valid_from,
+        approximate.valid_until,
+    )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"Ph\xc6\xb0\xe1\xbb\x9dng", b"X\xc3\xa3", 1),
+        lambda content: content.replace(b"2025-07-01", b"2025-99-01", 1),
+        lambda content: b"\x00" * 1000,
+    ],
+    ids=["empty", "cut", "altered", "no date", "zeros"],
+)
+def test_a_damaged_file_is_made_anew(
+    tmp_path: Path,
+    approximate: BoundarySet,
+    damage: Callable[[bytes], bytes],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A half-written or altered cache never decides where something happened; the log says what was done."""
+    # Computed once for all tests; that computing gives this again is another test's subject.
+    monkeypatch.setattr(cache, "approximate_set", lambda codes: approximate)
+    load_boundaries(None, ["92"], tmp_path)
+    path = kept(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert path.read_bytes() != whole
+    with caplog.at_level(logging.WARNING):
+        assert load_boundaries(None, ["92"], tmp_path).version == approximate.version
+    assert "made anew" in caplog.text
+    assert path.read_bytes() == whole
+
+
+def test_another_version_of_data_or_method_is_another_file(
+    tmp_path: Path, approximate: BoundarySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade the old set is not used."""
+    computed: list[list[str]] = []
+    monkeypatch.setattr(cache, "approximate_set", lambda codes: computed.append(codes) or approximate)
+    load_boundaries(None, ["92"], tmp_path)
+    monkeypatch.setattr(cache, "package_version", lambda: "99")
+    load_boundaries(None, ["92"], tmp_path)
+    monkeypatch.setattr(cache, "METHOD", 99)
+    load_boundaries(None, ["92"], tmp_path)
+    load_boundaries(None, ["92"], tmp_path)
+    assert computed == [["92"]] * 3
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(
+    tmp_path: Path,
+    approximate: BoundarySet,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Here a file stands where the directory should be."""
+    monkeypatch.setattr(cache, "approximate_set", lambda codes: approximate)
+    (tmp_path / "boundaries").write_text("")
+    assert load_boundaries(None, ["92"], tmp_path).version == approximate.version
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_file_that_is_given_is_used_for_the_provinces_served(tmp_path: Path, made_up: BoundarySet) -> None:
+    """Communes of other provinces in it are left out: no partition serves them. Nothing is cached."""
+    path = tmp_path / "official.geojson"
+    write_boundaries(made_up, path)
+    text = path.read_text()
+    path.write_text(
+        text.replace('"name":"Xã 00009","province_code":"00"', '"name":"Xã 00009","province_code":"01"')
+    )
+    boundaries = load_boundaries(path, ["00"], tmp_path / "cache")
+    assert [commune.code for commune in boundaries.communes] == ["00001", "00002", "00003", "00004", "00005"]
+    assert boundaries.version != made_up.version
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_file_without_a_served_province_is_an_error(tmp_path: Path, made_up: BoundarySet) -> None:
+    """It would locate nothing there, and say nothing."""
+    path = tmp_path / "official.geojson"
+    write_boundaries(made_up, path)
+    with pytest.raises(UserError, match="no commune of province 92") as error:
+        load_boundaries(path, ["00", "92"], tmp_path)
+    assert "it has province 00" in error.value.where
