@@ -130,8 +130,7 @@ class RawLog:
             consumer.close()
 
     def within(self, call: Callable[[], _T]) -> _T:
-        """What `call` returns, which may ask the broker; what it raises, where that is not the broker's
-        fault.
+        """What `call`, which may ask the broker, returns or raises.
 
         Raises `Unanswered` where it takes too long or the broker fails, and `Fenced`.
         """
