@@ -108,8 +108,8 @@ def _points(coordinates: Any) -> Iterator[Any]:
 
 
 def _named(element: Element, name: str) -> Element:
-    # Folium's own names are random: the page's scripts could not find them, and the page would be another one,
-    # to be loaded again by every browser, each time the wall starts.
+    # Folium's own names are random: the page's scripts could not find them, and each start of the wall would
+    # make another page, which every browser had to load again.
     element._id = name
     return element
 
@@ -124,7 +124,7 @@ def build_map(drawing: dict[str, Any], note: BoundaryNote) -> folium.Map:
         prefer_canvas=True,
         zoom_control="topleft",
         control_scale=True,
-        zoom_snap=0.1,
+        zoom_snap=0.125,  # exact in binary: the same view each time
         zoom_delta=0.5,
         wheel_px_per_zoom_level=120,
         attribution_control=False,

@@ -52,7 +52,7 @@ def _text(moment: datetime) -> str:
 
 
 def alert_record(id: str = "a1", **fields: Any) -> bytes:
-    """A record of ioc.alerts: an open, severe alert of a gauge in the first square, unless `fields` say otherwise."""
+    """A record of ioc.alerts: a severe open alert of a gauge in the first square, but for `fields`."""
     where = {"lon": 105.55, "lat": 9.95, "commune": "90001", "commune_name": "Phường Thử 1", "province": "92"}
     record = {
         "id": id,
@@ -202,6 +202,11 @@ class WallThread:
 
         self._loop.call_soon_threadsafe(work)
         assert done.wait(5)
+
+    def feed_later(self, apply: Callable[[Picture], None]) -> None:
+        """Apply records while the server is stopped."""
+        assert not self._thread.is_alive()
+        apply(self.picture)
 
     def stop(self) -> None:
         if self._thread.is_alive():

@@ -14,13 +14,14 @@ const layers = {
 };
 
 const QUIET = { color: '#565b62', weight: 1, fillColor: '#2c3035', fillOpacity: 1 };
-const QUIET_DOT = { stroke: false, fillColor: '#8b9199', fillOpacity: 0.75, radius: 3 };
+const QUIET_DOT = { stroke: false, fillColor: '#8b9199', fillOpacity: 0.45, radius: 2.4 };
 const REPORT_DOT = { stroke: true, color: '#e8eaed', weight: 1.5, fill: true, fillOpacity: 0, radius: 4.5 };
 
 const communes = new Map(); // code -> {name, layer, anchor, area, label, severity}
 const sources = new Map(); // id -> {marker, stream, severity}
 const reports = new Map(); // id -> {marker, time}
 let home = null;
+let atHome = true;
 
 export async function loadCommunes(url) {
   const answer = await fetch(url);
@@ -40,15 +41,37 @@ export async function loadCommunes(url) {
   drawing.addTo(layers.communes);
   home = drawing.getBounds();
   fitHome(false);
+  map.on('resize', () => {
+    if (atHome) fitHome(false);
+  });
+  map.on('dragstart', () => {
+    atHome = false;
+  });
   map.on('zoomend moveend resize overlayadd overlayremove', placeLabels);
   map.on('zoomstart', () => map.getPane('labels').classList.add('zooming'));
   await document.fonts.ready;
   placeLabels();
 }
 
-// Leaves room for the legend at the lower left and the controls at the upper right.
 export function fitHome(animate = true) {
-  if (home) map.fitBounds(home, { padding: [16, 16], animate });
+  atHome = true;
+  if (!home) return;
+  const size = map.getSize();
+  const legend = document.getElementById('legend');
+  const right = legend.offsetLeft + legend.offsetWidth;
+  const narrow = { paddingTopLeft: [right, 16], paddingBottomRight: [16, 16], animate };
+  map.fitBounds(home, underLegend(size, right, legend.offsetTop) ? narrow : { padding: [16, 16], animate });
+}
+
+// Whether a name would lie under the legend with the whole city in view.
+function underLegend(size, right, top) {
+  const zoom = map.getBoundsZoom(home, false, L.point(32, 32));
+  const middle = map.project(home.getNorthEast(), zoom).add(map.project(home.getSouthWest(), zoom)).divideBy(2);
+  const corner = middle.subtract(size.divideBy(2));
+  return [...communes.values()].some(({ anchor }) => {
+    const at = map.project(anchor, zoom).subtract(corner);
+    return at.x < right && at.y > top;
+  });
 }
 
 const shortName = (name) => name.replace(/^(Phường|Xã|Thị trấn|Đặc khu)\s+/u, '');
@@ -221,6 +244,7 @@ async function openSource(id, source) {
 /** Bring an alert's commune into view; without one, its place. Whether there was anything to show. */
 export function zoomTo(alert) {
   const commune = communes.get(alert.commune);
+  atHome = false;
   if (commune) {
     map.flyToBounds(commune.layer.getBounds(), { padding: [120, 120], duration: 0.6, maxZoom: 13.5 });
   } else if (alert.lat !== null && alert.lon !== null) {

@@ -41,7 +41,7 @@ const place = (alert) => alert.commune_name || words('outside');
 
 function heading(alert) {
   const label = inLanguage(alert.label);
-  return inLanguage(alert.title) + (label ? ` · ${label}` : '');
+  return (label ? `${label} · ` : '') + inLanguage(alert.title);
 }
 
 /** Show the open alerts, worst and newest first. `choose` is called with the alert that is clicked. */
@@ -73,17 +73,19 @@ function makeRow(alert, now, choose) {
   row.tabIndex = 0;
   row.dataset.id = alert.id;
   const what = element('div', 'what');
-  const value = element('p', 'value', measured(alert.value, alert.unit));
-  value.append(element('span', 'bound', words('threshold', { value: measured(alert.bound, alert.unit) })));
-  const details = element('p', 'details');
+  const head = element('div', 'line');
+  head.append(element('strong', 'place', place(alert)), element('span', 'value', measured(alert.value, alert.unit)));
+  const details = element('div', 'line details');
+  const facts = element('span', 'facts');
   const sinceElement = element('span', 'since', since(alert.started, now));
   const subject = inLanguage(alert.subject_name) || alert.subject;
-  details.append(element('span', 'subject', subject), element('span', 'begun', moment(alert.started, now)),
-    sinceElement);
-  if (alert.change === 'escalated') details.append(element('span', 'up', `▲ ${words('escalated')}`));
-  if (alert.change === 'lowered') details.append(element('span', 'down', `▼ ${words('lowered')}`));
+  if (alert.change === 'escalated') facts.append(element('span', 'up', `▲ ${words('escalated')}`));
+  if (alert.change === 'lowered') facts.append(element('span', 'down', `▼ ${words('lowered')}`));
+  facts.append(element('span', 'begun', moment(alert.started, now)), sinceElement, element('span', 'subject', subject),
+    element('span', 'bound', words('threshold', { value: measured(alert.bound, alert.unit) })));
+  details.append(facts);
   if (alert.simulated) details.append(element('span', 'made', words('simulatedShort')));
-  what.append(element('strong', 'place', place(alert)), element('p', 'title', heading(alert)), value, details);
+  what.append(head, element('p', 'title', heading(alert)), details);
   row.append(sign(alert.severity), what);
   row.addEventListener('click', () => choose(alert));
   row.addEventListener('keydown', (event) => {

@@ -2,7 +2,7 @@
 
 const WORDS = {
   vi: {
-    simulated: 'MÔ PHỎNG – KHÔNG PHẢI SỐ LIỆU THẬT',
+    simulated: 'MÔ PHỎNG / SIMULATED',
     approximate: 'Ranh giới gần đúng – không phải bản đồ chính thức',
     boundaries: 'Ranh giới',
     home: 'Toàn cảnh',
@@ -35,7 +35,7 @@ const WORDS = {
     unit_vehicles: 'xe',
   },
   en: {
-    simulated: 'SIMULATED – NOT REAL DATA',
+    simulated: 'SIMULATED / MÔ PHỎNG',
     approximate: 'Approximate boundaries – not the official map',
     boundaries: 'Boundaries',
     home: 'Whole city',

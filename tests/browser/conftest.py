@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browserkit import ARGUMENTS, Browsing, chromium
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+
+from tests.browserkit import ARGUMENTS, Browsing, chromium
 
 
 @pytest.fixture

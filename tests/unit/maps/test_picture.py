@@ -1,0 +1,220 @@
+"""The present picture: what records make of it, and what of it is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from maps import picture as module
+from maps.picture import Picture
+from tests import wallkit as kit
+
+
+def changes_of(picture: Picture) -> dict:
+    taken = picture.take_changes()
+    assert taken is not None
+    kind, changes = taken
+    assert kind == "changes"
+    return changes
+
+
+def test_an_alert_is_open_until_its_record_says_otherwise() -> None:
+    """An open alert is counted by severity; once cleared it is among the recently ended instead."""
+    picture = Picture()
+    picture.apply_alert(kit.alert_record("a1"), "a1")
+    assert picture.open_counts() == {"minor": 0, "moderate": 0, "severe": 1, "extreme": 0}
+    assert [alert["id"] for alert in changes_of(picture)["alerts"]] == ["a1"]
+    picture.apply_alert(kit.alert_record("a1", sequence=2, change="cleared", state="cleared"), "a1")
+    changes = changes_of(picture)
+    assert [(alert["id"], alert["state"]) for alert in changes["alerts"]] == [("a1", "cleared")]
+    assert [alert["id"] for alert in changes["ended"]] == ["a1"]
+    assert picture.snapshot()["alerts"] == []
+
+
+def test_a_tombstone_forgets_an_alert() -> None:
+    """A record without value removes the alert of its key, open or ended, and viewers are told once."""
+    picture = Picture()
+    picture.apply_alert(kit.alert_record("a1"), "a1")
+    picture.apply_alert(kit.alert_record("a2", state="cleared", change="cleared"), "a2")
+    picture.take_changes()
+    picture.apply_alert(None, "a1")
+    picture.apply_alert(None, "a2")
+    picture.apply_alert(None, "unknown")
+    assert changes_of(picture)["gone"] == ["a1", "a2"]
+    snapshot = picture.snapshot()
+    assert snapshot["alerts"] == []
+    assert snapshot["ended"] == []
+
+
+def test_an_alert_that_opens_again_is_not_among_the_ended() -> None:
+    """One alert is shown in one place only, whatever came before."""
+    picture = Picture()
+    picture.apply_alert(kit.alert_record("a1", state="cleared", change="cleared"), "a1")
+    picture.apply_alert(kit.alert_record("a1"), "a1")
+    snapshot = picture.snapshot()
+    assert [alert["id"] for alert in snapshot["alerts"]] == ["a1"]
+    assert snapshot["ended"] == []
+
+
+def test_only_the_last_few_ended_alerts_are_kept() -> None:
+    """The ended alerts are bounded, the newest first."""
+    picture = Picture()
+    for number in range(12):
+        picture.apply_alert(kit.alert_record(f"a{number}", state="cleared", change="cleared"), f"a{number}")
+    assert [alert["id"] for alert in picture.snapshot()["ended"]] == ["a11", "a10", "a9", "a8", "a7"]
+
+
+def test_snapshot_and_changes_lead_to_the_same_picture() -> None:
+    """Who joined first and followed every change knows what one who joins now is given."""
+    picture = Picture()
+    alerts: dict[str, dict] = {}
+    sources: dict[str, list] = {}
+    for step in range(30):
+        picture.apply_alert(
+            kit.alert_record(f"a{step % 7}", severity=["minor", "severe"][step % 2]), f"a{step % 7}"
+        )
+        picture.apply_located(kit.located_record(f"s{step % 5}", lon=105.5 + step / 100))
+        if step % 3 == 0:
+            ended = kit.alert_record(f"a{step % 4}", state="cleared", change="cleared")
+            picture.apply_alert(ended, f"a{step % 4}")
+        if step % 4:
+            continue  # several records go into one batch
+        changes = changes_of(picture)
+        for alert in changes["alerts"]:
+            alerts[alert["id"]] = alert
+        alerts = {id: alert for id, alert in alerts.items() if alert["state"] == "open"}
+        sources |= {row[0]: row for row in changes["sources"]}
+    if (last := picture.take_changes()) is not None:
+        for alert in last[1]["alerts"]:
+            alerts[alert["id"]] = alert
+        sources |= {row[0]: row for row in last[1]["sources"]}
+    alerts = {id: alert for id, alert in alerts.items() if alert["state"] == "open"}
+    snapshot = picture.snapshot()
+    assert alerts == {alert["id"]: alert for alert in snapshot["alerts"]}
+    assert sources == {row[0]: row for row in snapshot["sources"]}
+
+
+def test_a_source_is_told_when_new_or_moved_only() -> None:
+    """A reading at the same place says nothing new to the map; the latest reading is kept all the same."""
+    picture = Picture()
+    picture.apply_located(kit.located_record("s1"))
+    assert changes_of(picture)["sources"] == [["s1", 105.55, 9.95, "flood"]]
+    later = kit.located_record("s1", kit.NOON + timedelta(minutes=1), level_m=1.7)
+    picture.apply_located(later)
+    assert changes_of(picture)["sources"] == []
+    assert picture.reading("s1") == later
+    picture.apply_located(kit.located_record("s1", lon=105.6))
+    assert changes_of(picture)["sources"] == [["s1", 105.6, 9.95, "flood"]]
+
+
+def test_sources_and_reports_are_bounded(monkeypatch) -> None:
+    """However many sources and reports there are, memory has an end; the longest silent go first."""
+    monkeypatch.setattr(module, "SOURCES_MAX", 10)
+    monkeypatch.setattr(module, "REPORTS_MAX", 10)
+    picture = Picture()
+    for number in range(25):
+        picture.apply_located(kit.located_record(f"s{number}"))
+        picture.apply_located(kit.located_record("s0"))
+        picture.apply_located(kit.report_record(f"r{number}", "text"))
+    snapshot = picture.snapshot()
+    assert {row[0] for row in snapshot["sources"]} == {"s0", *(f"s{n}" for n in range(16, 25))}
+    assert [report["id"] for report in snapshot["reports"]] == [f"citizen-app/r{n}" for n in range(15, 25)]
+
+
+def test_reports_leave_after_half_an_hour_of_event_time() -> None:
+    """Age is counted by the clock records, not by this machine's clock."""
+    picture = Picture()
+    picture.apply_passed(kit.passed_record(kit.NOON), 0)
+    picture.apply_located(kit.report_record("r1", "old", kit.NOON - timedelta(minutes=20)))
+    picture.apply_located(kit.report_record("r2", "new", kit.NOON))
+    assert len(picture.snapshot()["reports"]) == 2
+    picture.apply_passed(kit.passed_record(kit.NOON + timedelta(minutes=11)), 0)
+    assert [report["text"] for report in picture.snapshot()["reports"]] == ["new"]
+
+
+def test_the_time_is_that_of_the_slowest_partition() -> None:
+    """Alerts are complete only up to the time that every raw partition has passed."""
+    picture = Picture()
+    assert picture.event_ms is None
+    picture.apply_passed(kit.passed_record(kit.NOON, "flood/0"), 1_000)
+    picture.apply_passed(kit.passed_record(kit.NOON + timedelta(seconds=5), "flood/1"), 9_000)
+    assert picture.event_ms == kit.NOON.timestamp() * 1000
+    assert picture.silence(11_000) == 10.0
+    picture.apply_passed(kit.passed_record(kit.NOON + timedelta(seconds=6), "flood/0"), 10_000)
+    assert picture.event_ms == (kit.NOON + timedelta(seconds=5)).timestamp() * 1000
+    assert picture.silence(11_000) == 2.0
+
+
+def test_a_new_run_takes_the_time_back_and_tells_everything() -> None:
+    """Once most partitions are in another run its time counts, earlier or not, and all is told anew."""
+    picture = Picture()
+    for number in range(3):
+        picture.apply_passed(kit.passed_record(kit.NOON, f"flood/{number}", "one"), 0)
+    picture.apply_located(kit.report_record("r1", "of the first run"))
+    picture.take_changes()
+    earlier = kit.NOON - timedelta(hours=12)
+    picture.apply_passed(kit.passed_record(earlier, "flood/0", "two"), 0)
+    assert picture.event_ms == kit.NOON.timestamp() * 1000
+    picture.apply_passed(kit.passed_record(earlier, "flood/1", "two"), 0)
+    taken = picture.take_changes()
+    assert taken is not None
+    assert taken[0] == "snapshot"
+    assert taken[1]["event_ms"] == earlier.timestamp() * 1000
+    assert taken[1]["reports"] == []
+
+
+def test_figures_are_of_event_time() -> None:
+    """Events of the last minute and reports of the local day, both by the clock records."""
+    picture = Picture()
+    picture.apply_passed(kit.passed_record(kit.NOON), 0)
+    for seconds in (0, 30, 59, 61, 300):
+        picture.apply_located(kit.located_record(f"s{seconds}", kit.NOON - timedelta(seconds=seconds)))
+    # 17:30 in Cần Thơ: eleven hours back is the same local day, eighteen are the day before.
+    picture.apply_located(kit.report_record("r1", "", kit.NOON - timedelta(hours=11)))
+    picture.apply_located(kit.report_record("r2", "", kit.NOON - timedelta(hours=18)))
+    stats = changes_of_or_snapshot(picture)["stats"]
+    assert stats["located_per_minute"] == 3
+    assert stats["reports_today"] == 1
+    assert stats["reports_today_at_least"] is False
+
+
+def changes_of_or_snapshot(picture: Picture) -> dict:
+    taken = picture.take_changes()
+    assert taken is not None
+    return taken[1]
+
+
+def test_a_day_that_was_not_read_whole_is_a_lower_bound() -> None:
+    """Where the log was read from after midnight only, the count of the day says that it may be more."""
+    picture = Picture()
+    picture.truncated = True
+    picture.apply_passed(kit.passed_record(kit.NOON), 0)
+    picture.apply_located(kit.report_record("r1", ""))
+    assert picture.snapshot()["stats"]["reports_today_at_least"] is True
+    picture.apply_located(kit.located_record("s1", kit.NOON - timedelta(hours=18)))
+    assert picture.snapshot()["stats"]["reports_today_at_least"] is False
+
+
+def test_simulated_shows_as_long_as_anything_shown_is() -> None:
+    """The banner follows what is on the wall: a source that is real again ends it."""
+    picture = Picture()
+    picture.apply_located(kit.located_record("s1"))
+    assert picture.snapshot()["simulated"] is False
+    picture.apply_located(kit.located_record("s1", simulated=True))
+    assert picture.snapshot()["simulated"] is True
+    picture.apply_located(kit.located_record("s1"))
+    assert picture.snapshot()["simulated"] is False
+    picture.apply_alert(kit.alert_record("a1", simulated=True), "a1")
+    assert picture.snapshot()["simulated"] is True
+
+
+def test_a_record_that_cannot_be_read_changes_nothing() -> None:
+    """Nonsense in a topic is counted; the wall goes on with what it has."""
+    picture = Picture()
+    for value in (b"", b"{", b"[]", b'{"id": 1}', b'{"kind": 5}', b'{"time": "2026-10-28T10:30:00"}'):
+        picture.apply_alert(value, "a1")
+        picture.apply_located(value)
+    picture.apply_passed(b"{", 0)
+    picture.apply_passed(b'{"kind": "signal", "time": "2026-10-28T10:30:00Z"}', 0)
+    assert picture.bad == 13
+    assert picture.take_changes() is None
+    assert picture.event_ms is None
