@@ -44,11 +44,8 @@ class Feed:
     def __init__(self, settings: Settings, live: Live, health: Health | None = None) -> None:
         self._bootstrap = settings.bootstrap
         topics = Topics.of(settings)
-        self._alerts, self._located, self._signals = (
-            topics.alerts.name,
-            topics.located.name,
-            topics.signals.name,
-        )
+        self._topics = (topics.alerts, topics.located, topics.signals)
+        self._alerts, self._located, self._signals = (topic.name for topic in self._topics)
         self._live = live
         self._health = health
         #: Set while the picture is restored and followed.
@@ -98,11 +95,11 @@ class Feed:
     async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         partitions: list[TopicPartition] = []
         known = await _within(consumer.topics(), PROBE_SECONDS, "it does not tell its topics")
-        for topic in (self._alerts, self._located, self._signals):
-            numbers = consumer.partitions_for_topic(topic) if topic in known else None
-            if not numbers:
-                raise FeedLost(f"topic {topic} does not exist yet")
-            partitions += [TopicPartition(topic, number) for number in sorted(numbers)]
+        for topic in self._topics:
+            if topic.name not in known:
+                raise FeedLost(f"topic {topic.name} does not exist yet")
+            # From the table: the consumer knows the partitions only of what it is already assigned to.
+            partitions += [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         consumer.assign(partitions)
         return partitions
 
