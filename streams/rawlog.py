@@ -23,6 +23,8 @@ from streams.topics import Topics
 
 #: Seconds that the broker may take for one call before it counts as lost.
 ANSWER_SECONDS = 15.0
+#: Seconds to go on knocking where nobody listens, before that counts as lost.
+BOOTSTRAP_SECONDS = 3.0
 #: Seconds that a call under way may still take once the process is asked to stop.
 STOP_SECONDS = 1.2
 #: How long the broker waits for a silent writer before it aborts its transaction, milliseconds. Readers of
@@ -106,7 +108,7 @@ class RawLog:
             retry_backoff_ms=5,
             reconnect_backoff_max_ms=1000,
             max_block_ms=int(1000 * ANSWER_SECONDS),
-            bootstrap_timeout_ms=int(1000 * ANSWER_SECONDS),
+            bootstrap_timeout_ms=int(1000 * BOOTSTRAP_SECONDS),
             metrics_enabled=False,
         )
         try:
@@ -121,7 +123,7 @@ class RawLog:
             bootstrap_servers=self._bootstrap,
             isolation_level="read_committed",
             enable_auto_commit=False,
-            bootstrap_timeout_ms=int(1000 * ANSWER_SECONDS),
+            bootstrap_timeout_ms=int(1000 * BOOTSTRAP_SECONDS),
             fetch_max_wait_ms=50,
         )
         try:

@@ -83,7 +83,7 @@ def run_replay(
         tape = Tape(recording, run, first, last, loop=loop)
         begin = tape.start(raw.last_clock() if clock else None)
         steps = tape.steps(begin)
-        transactions = _Transactions(settings, raw.partitions if clock else (), config or "")
+        transactions = Transactions(settings, raw.partitions if clock else (), config or "")
         _publish(steps, transactions, writer, speed, begin.after, progress, stop)
     except Fenced:
         raise UserError(
@@ -207,7 +207,7 @@ class _Transaction:
     clock: datetime
 
 
-class _Transactions:
+class Transactions:
     """Makes transactions of steps."""
 
     def __init__(self, settings: Settings, clocks: Iterable[tuple[str, int]], config: str) -> None:
@@ -295,7 +295,7 @@ class _Writer:
 
 def _publish(
     steps: Iterable[Step],
-    transactions: _Transactions,
+    transactions: Transactions,
     writer: _Writer,
     speed: float | None,
     begun: datetime | None,

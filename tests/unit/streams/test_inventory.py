@@ -80,7 +80,7 @@ def test_reads_every_field() -> None:
         ("value: 1.9, ", "", 14, "lacks 'value'", "add `value: ...`"),
         ('until: "2020-01-31T00:00:00+07:00"', "until: 2020-01-31", 14, "with a zone", "+07:00"),
         (', until: "2020-01-31T00:00:00+07:00"', "", 15, "hold at once", "`until`"),
-        ('until: "2020-01-31T00:00:00+07:00"', 'until: "2021-01-31T00:00:00+07:00"', 15, "hold at once", "until"),
+        ('until: "2020-', 'until: "2021-', 15, "hold at once", "`until`"),
         ("id: gauge-1", "id: gauge 1", 3, "cannot be an id", "without spaces"),
         ("version: 1", "version: 2", 1, "version", "version: 1"),
         ("    stream: flood\n", "    stream: flood\n    stream: flood\n", 5, "twice", "keep one"),

@@ -14,7 +14,7 @@ from kafka.partitioner import DefaultPartitioner
 from ioc.errors import UserError
 from ioc.settings import load_settings
 from streams.recording import ClockLine, EventLine, RawLine, first_and_last_clock, read_recording
-from streams.replay import Start, Step, Tape, _Transactions, partition_of, run_replay
+from streams.replay import Start, Step, Tape, Transactions, partition_of, run_replay
 from streams.schemas import CLOCK_KEY, Clock
 
 T = "2025-10-08T{}+07:00"
@@ -100,7 +100,7 @@ def test_cut_off_recording(recording: Path, tmp_path: Path) -> None:
 
 
 def test_steps_mark_events_as_simulated(recording: Path) -> None:
-    """Every event is marked simulated and with the run; a bad record goes as it is; a step ends with its clock."""
+    """Every event is marked simulated and with the run; a bad record goes as it is; a clock ends the step."""
     first, second, third = tape(recording).steps(Start(0))
     assert (first.clock, second.clock, third.clock) == (at(0), at(10), at(20))
     assert first.records == ()
@@ -181,7 +181,7 @@ def test_clock_records_reach_every_partition_last(recording: Path) -> None:
     partitions = [
         (f"p.ioc.{stream}", n) for stream in ("traffic", "flood", "camera", "report") for n in range(3)
     ]
-    transactions = _Transactions(settings, partitions, "hash")
+    transactions = Transactions(settings, partitions, "hash")
     steps = list(tape(recording).steps(Start(0)))
     made = transactions.of(steps[1:])
     assert made.events == {"flood": 2, "report": 1}

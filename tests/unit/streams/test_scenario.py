@@ -172,7 +172,7 @@ def test_near_misses_are_in_the_day() -> None:
 
 
 def test_expected_alerts() -> None:
-    """One alert for each episode, each begins with raised and ends with cleared before the day does, in order."""
+    """One alert for each episode; each begins with raised and ends with cleared, before the day does."""
     listed = expected()["alerts"]
     assert len(listed) == sum(len(source.episodes) for source in plan().values())
     firsts = [alert["changes"][0]["time"] for alert in listed]
@@ -244,7 +244,7 @@ def test_clocks_are_every_ten_seconds() -> None:
 
 
 def test_inventory_holds_every_fixed_source_in_its_commune() -> None:
-    """Every fixed source is listed as simulated, within 100 m of its commune's point; thresholds as planned."""
+    """Every fixed source is listed as simulated, within 100 m of its commune's point, with its thresholds."""
     found = parse_inventory((FOLDER / "inventory.yaml").read_text(), "inventory.yaml")
     assert set(found) == set(plan())
     for id_, source in found.items():
