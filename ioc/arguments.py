@@ -44,7 +44,7 @@ class Progress:
     EVERY_SECONDS = 10.0
 
     def __init__(self) -> None:
-        self._said, self._records = monotonic(), 0
+        self._said, self._records = -self.EVERY_SECONDS, 0
         self._time: datetime | None = None
 
     def __call__(self, time: datetime, records: int) -> None:

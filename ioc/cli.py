@@ -246,7 +246,11 @@ def _settings(**overrides: object) -> Settings:
     from ioc.settings import load_settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("kafka").setLevel(logging.WARNING)  # connections that come and go
+    # These tell of each service, connection and retried request; what fails in the end is an error.
+    for library in ("faust", "mode", "streams.chunks"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    for library in ("aiokafka", "kafka"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     return load_settings(**overrides)
 
 

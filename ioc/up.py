@@ -20,8 +20,8 @@ from ioc.settings import Settings
 from ioc.shutdown import StopSignals, child_setup
 from streams.admin import ensure_topics
 
-#: Seconds from SIGTERM to SIGKILL for the workers, and then for the broker: together under the 10 s promised.
-WORKER_STOP_SECONDS, BROKER_STOP_SECONDS = 6.0, 3.0
+#: Seconds from SIGTERM to SIGKILL for the workers; and for all, the broker included: under the 10 s promised.
+WORKER_STOP_SECONDS, ALL_STOP_SECONDS = 6.0, 9.0
 #: Pauses before a child is started again, in seconds; the last one repeats.
 BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 #: A child that ran so long, in seconds, begins the pauses anew.
@@ -73,6 +73,7 @@ class Child:
     failures: int = 0
     finished: bool = False
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    _reader: threading.Thread | None = field(default=None, repr=False)
     _started: float = 0.0
     _again_at: float = 0.0
 
@@ -90,9 +91,10 @@ class Child:
             start_new_session=True,
             preexec_fn=child_setup(signal.SIGKILL),
         )
-        threading.Thread(
+        self._reader = threading.Thread(
             target=self._read, args=(self.process,), name=f"{self.name}-output", daemon=True
-        ).start()
+        )
+        self._reader.start()
 
     def tend(self) -> None:
         """Start it again where it has ended, after a pause that grows.
@@ -115,6 +117,7 @@ class Child:
             self.output.say(f"{self.name} has finished")
             return
         if code == _USER_ERROR and self.failures == 0 and ran < STEADY_SECONDS:
+            self._hear_out()
             raise UserError(f"{self.name} cannot start", "its message is above")
         self.failures = 1 if ran >= STEADY_SECONDS else self.failures + 1
         pause = BACKOFF[min(self.failures, len(BACKOFF)) - 1]
@@ -136,6 +139,12 @@ class Child:
             self.output.say(f"{self.name} does not end; killing it")
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        self._hear_out()
+
+    def _hear_out(self) -> None:
+        """Wait until the last words of a process that has ended are relayed."""
+        if self._reader is not None:
+            self._reader.join(1.0)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
@@ -198,11 +207,11 @@ def _end(broker: Broker | None, children: list[Child], output: Output) -> None:
     output.say("ending")
     for child in children:
         child.terminate()
-    until = time.monotonic() + WORKER_STOP_SECONDS
+    asked = time.monotonic()
     for child in children:
-        child.wait_or_kill(until)
+        child.wait_or_kill(asked + WORKER_STOP_SECONDS)
     if broker is not None:
-        broker.stop(BROKER_STOP_SECONDS)
+        broker.stop(asked + ALL_STOP_SECONDS - time.monotonic())
     output.say("ended")
 
 
