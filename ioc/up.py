@@ -182,7 +182,7 @@ def run_up(settings: Settings, scenario: Scenario | None, speed: float, loop: bo
 def _supervise(
     settings: Settings, broker: Broker | None, children: list[Child], stop: StopSignals, output: Output
 ) -> None:
-    began, announced = time.monotonic(), False
+    began, wall_said, ready_said = time.monotonic(), False, False
     for child in children:
         child.start()
     while not stop.asked.wait(TICK_SECONDS):
@@ -196,10 +196,12 @@ def _supervise(
                 broker.wait_ready()
         for child in children:
             child.tend()
-        if not announced and _wall_is_ready(settings):
-            announced = True
-            output.say(f"all ready in {time.monotonic() - began:.1f} s more; end it with Ctrl-C")
+        if not wall_said and _is_ready(settings, "wall") and _answers(_wall_address(settings)):
+            wall_said = True
             output.say(f"wall: {_wall_address(settings)}")
+        if not ready_said and wall_said and all(_is_ready(settings, child.name) for child in children):
+            ready_said = True
+            output.say(f"all ready in {time.monotonic() - began:.1f} s more; Ctrl-C ends it")
 
 
 def _end(broker: Broker | None, children: list[Child], output: Output) -> None:
@@ -250,15 +252,24 @@ def _children(
 
 
 def _wall_address(settings: Settings) -> str:
-    host = LOOPBACK if settings.host in ("0.0.0.0", "::", "localhost") else settings.host
-    return f"http://{host}:{settings.wall_port}/"
+    return f"http://{_local(settings)}:{settings.wall_port}/"
 
 
-def _wall_is_ready(settings: Settings) -> bool:
-    """Whether the wall says that it does its work, and serves its page."""
-    address = _wall_address(settings)
-    health = address.replace(f":{settings.wall_port}/", f":{settings.wall_health_port}/readyz")
-    return _answers(health) and _answers(address)
+def _is_ready(settings: Settings, name: str) -> bool:
+    """Whether a child says that it does its work."""
+    ports = {
+        "sense": settings.sense_health_port,
+        "correlate": settings.correlate_health_port,
+        "wall": settings.wall_health_port,
+        "clock": settings.clock_health_port,
+        "replay": settings.clock_health_port,
+    }
+    return _answers(f"http://{_local(settings)}:{ports[name]}/readyz")
+
+
+def _local(settings: Settings) -> str:
+    """The address by which this machine reaches its own servers."""
+    return LOOPBACK if settings.host in ("0.0.0.0", "::", "localhost") else settings.host
 
 
 def _answers(url: str) -> bool:

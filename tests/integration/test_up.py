@@ -119,6 +119,8 @@ def test_the_whole_starts_goes_on_and_ends(up: Callable[..., Up]) -> None:
     address = first.wait_for(r"^wall: (http://127\.0\.0\.1:\d+/)$", 60)[1]
     with urllib.request.urlopen(address, timeout=5) as page:
         assert page.status == 200
+    first.wait_for(r"^all ready in", 30)
+    assert not [line for line in first.lines if "ended" in line]
     assert sum("-m ioc " in line for line in first.processes().values()) == 5
     os.kill(first.pid_of("sense"), signal.SIGKILL)
     first.wait_for(r"^sense ended \(by SIGKILL\); starting it again in 1 s", 10)
@@ -132,6 +134,7 @@ def test_the_whole_starts_goes_on_and_ends(up: Callable[..., Up]) -> None:
     began = time.monotonic()
     second = up("--scenario", SCENARIO)
     second.wait_for(r"^wall: http", 60)
+    second.wait_for(r"^all ready in", 60)
     assert time.monotonic() - began < 20
     assert second.wait_for(r"^replay +\| at 2025-10-08 (\d\d:\d\d)", 20)[1] >= stopped > "00:00"
     os.write(second.terminal, b"\x03")
