@@ -1,6 +1,6 @@
 """The words of the package: rules, signals and alerts, as typed records.
 
-All are values: functions of this package return new ones. Times carry a zone and are UTC once inside.
+All are values: functions of this package return new ones. Times carry the zone that their source gave.
 """
 
 from __future__ import annotations

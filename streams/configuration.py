@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 from kafka import KafkaProducer
 from msgspec import Struct
@@ -28,7 +27,7 @@ from ioc.settings import Settings
 from streams.inventory import parse_inventory
 from streams.schemas import MEASURES
 from streams.topics import Topics
-from streams.transactions import read_latest
+from streams.transactions import read_latest, reader
 
 log = logging.getLogger(__name__)
 
@@ -129,16 +128,9 @@ class Configurations:
         """
         if hash_ in self._known:
             return True
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap, enable_auto_commit=False, isolation_level="read_committed"
-        )
-        await consumer.start()
-        try:
-            tp = TopicPartition(Topics.of(self._settings).config.name, 0)
-            consumer.assign([tp])
+        tp = TopicPartition(Topics.of(self._settings).config.name, 0)
+        async with reader(self._settings.bootstrap, tp) as consumer:
             value = (await read_latest(consumer, tp)).get(hash_.encode())
-        finally:
-            await consumer.stop()
         if value is None:
             return False
         record = msgspec.json.decode(value, type=ConfigurationRecord)

@@ -50,11 +50,11 @@ class RawDecoder:
     def decode(self, record: RawRecord, now: datetime | None) -> Event | Clock | DeadLetter | None:
         """What the record is, at the time `now` of the last clock record before it (None before the first).
 
-        None for a clock record that is damaged or does not go forward: it is not believed.
+        None for a clock record that is damaged or goes back: it is not believed.
         """
         if record.key == CLOCK_KEY:
             clock = self.clock(record)
-            return clock if clock is not None and (now is None or clock.clock > now) else None
+            return clock if clock is not None and (now is None or clock.clock >= now) else None
         try:
             event: Event = self._event(record.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -77,6 +78,9 @@ class Lease:
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",
             enable_idempotence=True,
+            # The broker answers a transaction that begins while the one before is being completed with "try
+            # again"; at the default of 100 ms that answer would be most of a small chunk's time.
+            retry_backoff_ms=20,
         )
         await producer.start()
         try:
@@ -129,17 +133,7 @@ async def _restore(
     bootstrap: str, group: str, tp: TopicPartition, state_tp: TopicPartition
 ) -> tuple[int, dict[bytes, bytes]]:
     """Position and state of a partition, as its last committed transaction left them."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=group,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=50,
-    )
-    await consumer.start()
-    try:
-        consumer.assign([state_tp])
+    async with reader(bootstrap, state_tp, group=group) as consumer:
         committed = await consumer.committed(tp)
         beginning = (await consumer.beginning_offsets([tp]))[tp]
         state = await read_latest(consumer, state_tp)
@@ -161,14 +155,31 @@ async def _restore(
                 f"state; it was deleted or made anew"
             )
         return position, state
+
+
+@asynccontextmanager
+async def reader(bootstrap: str, tp: TopicPartition, *, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of the committed records of one partition, from its beginning."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        # Seeking to the beginning instead would race with aiokafka's own reset, which may win with "latest".
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=50,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        yield consumer
     finally:
         await consumer.stop()
 
 
 async def read_latest(consumer: AIOKafkaConsumer, tp: TopicPartition) -> dict[bytes, bytes]:
-    """The latest value of each key of a compacted partition that `consumer` is assigned to."""
+    """The latest value of each key of a compacted partition; `consumer` is a fresh `reader` of it."""
     end = (await consumer.end_offsets([tp]))[tp]
-    await consumer.seek_to_beginning(tp)
     latest: dict[bytes, bytes] = {}
     # The last offsets may be markers of transactions, which nobody is given: the position passes them.
     while await consumer.position(tp) < end:

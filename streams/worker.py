@@ -92,10 +92,12 @@ class Worker:
 
     def _make_app(self, name: str) -> faust.App:
         settings = self.settings
+        datadir = settings.state_dir / "faust" / name  # Faust wants one; with no table of its own it stays empty
+        datadir.mkdir(parents=True, exist_ok=True)
         app = faust.App(
             self.group,
             broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
-            datadir=str(settings.state_dir / "faust" / name),
+            datadir=str(datadir),
             consumer_auto_offset_reset="earliest",
             broker_max_poll_records=settings.chunk_records,
             broker_session_timeout=settings.session_timeout,

@@ -1,0 +1,43 @@
+"""Raw events in Kafka to alerts, through real processes: what the scenario planned is what comes out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from streams.topics import Topics
+from tests.conftest import Kafka
+from tests.planned import END, SCENARIO, as_planned, planned
+from tests.system import alert_changes, by_alert, read_all, running, wait_until_judged
+
+
+def test_the_scenarios_alerts_come_out_at_full_speed(kafka: Kafka, tmp_path: Path) -> None:
+    """The alerts are those on the scenario's list, and every event is located or a dead letter, once."""
+    settings = kafka.settings(inventory_file=SCENARIO / "inventory.yaml")
+    topics = Topics.of(settings)
+    with running(settings, tmp_path) as system:
+        system.start("sense")
+        system.start("correlate")
+        system.start("replay", "replay", "can-tho-spring-tide", "--speed", "max", "--run", "r")
+        wait_until_judged(system, END, 120)
+        assert system.processes["replay"].wait(10) == 0, system.log("replay")
+    changes = alert_changes(settings)
+    alerts, counts = planned()
+    assert as_planned(changes) == alerts
+    assert all(alert.simulated and alert.run == "r" for alert in changes)
+    for alert_id, of_alert in by_alert(changes).items():
+        sequences = [json.loads(change)["sequence"] for change in of_alert]
+        assert sequences == list(range(1, len(of_alert) + 1)), f"{alert_id}: a gap or a repetition"
+
+    located = [json.loads(record.value) for record in read_all(settings, topics.located.name)]
+    assert Counter(event["place"]["outcome"] for event in located) == counts["located"]
+    assert all(event["place"]["approximate"] and event["place"]["boundaries"] for event in located)
+    assert not any("reporter" in event for event in located), "a citizen's identity stays on the raw topic"
+    dead = [json.loads(record.value) for record in read_all(settings, topics.dead_letters.name)]
+    assert Counter(letter["reason"] for letter in dead) == counts["dead"]
+    assert not any("value" in letter for letter in dead if letter["topic"] == topics.raw["report"].name)
+
+    latest = {record.key: record.value for record in read_all(settings, topics.alerts.name)}
+    assert len(latest) == len(alerts)
+    assert {json.loads(value)["state"] for value in latest.values()} == {"cleared"}

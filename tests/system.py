@@ -1,0 +1,149 @@
+"""The product's processes as a test runs them: real ones, on the session's broker, killed and started at will."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from alerts.model import Alert, AwareTime
+from ioc.settings import Settings
+from ioc.shutdown import child_setup
+from streams.correlating import FRONTIER_KEY
+from streams.topics import Topics
+
+class System:
+    """The processes under one topic prefix. Each has its output in a file of its own."""
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self.settings, self.directory = settings, directory
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start `ioc ARGUMENTS` (default: the name itself) and remember it as `name`."""
+        environment = {
+            **os.environ,
+            **{
+                f"IOC_{key.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
+                for key, value in self.settings.model_dump(exclude_none=True).items()
+            },
+        }
+        with (self.directory / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ioc", *(arguments or (name,))],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                preexec_fn=child_setup(),  # noqa: PLW1509
+            )
+        self.processes[name] = process
+        return process
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        process = self.processes[name]
+        process.send_signal(number)
+        if number == signal.SIGKILL:
+            process.wait(10)
+
+    def stop(self) -> None:
+        """End all that runs, gently first."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(12)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+
+    def log(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text(errors="replace")
+
+    def tails(self) -> str:
+        """The end of every process's output, for a failure's message."""
+        return "\n".join(f"--- {name}\n{self.log(name)[-1500:]}" for name in self.processes)
+
+
+@contextmanager
+def running(settings: Settings, directory: Path) -> Iterator[System]:
+    """A system that is ended with the block."""
+    system = System(settings, directory)
+    try:
+        yield system
+    finally:
+        system.stop()
+
+
+def consumer(settings: Settings, topic: str) -> KafkaConsumer:
+    """A reader of all committed records of a topic, from its beginning."""
+    reader = KafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        consumer_timeout_ms=500,
+    )
+    reader.assign([TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or {0})])
+    return reader
+
+
+def read_all(settings: Settings, topic: str) -> list:
+    """Every committed record of a topic, up to its end now, in the order of each partition."""
+    reader = consumer(settings, topic)
+    try:
+        ends = reader.end_offsets(list(reader.assignment()))
+        records: list = []
+        while any(reader.position(tp) < end for tp, end in ends.items()):
+            for batch in reader.poll(timeout_ms=200).values():
+                records += batch
+        return records
+    finally:
+        reader.close()
+
+
+def alert_changes(settings: Settings) -> list[Alert]:
+    """Every committed alert change, in the order of the log."""
+    decode = msgspec.json.Decoder(Alert).decode
+    return [decode(record.value) for record in read_all(settings, Topics.of(settings).alert_changes.name)]
+
+
+def wait_until_judged(system: System, until: datetime, seconds: float) -> None:
+    """Wait until correlate has passed a time in every raw partition, as its committed state says."""
+    settings = system.settings
+    topics = Topics.of(settings)
+    expected = sum(topic.partitions for topic in topics.raw.values())
+    deadline = time.monotonic() + seconds
+    reader = consumer(settings, topics.signals_state.name)
+    frontier: dict[str, datetime] = {}
+    try:
+        while True:
+            for batch in reader.poll(timeout_ms=200).values():
+                for record in batch:
+                    if record.key == FRONTIER_KEY and record.value:
+                        frontier = msgspec.json.decode(record.value, type=dict[str, AwareTime])
+            if len(frontier) == expected and min(frontier.values()) >= until:
+                return
+            assert time.monotonic() < deadline, f"not judged within {seconds} s: {frontier}\n{system.tails()}"
+    finally:
+        reader.close()
+
+
+def by_alert(changes: list[Alert]) -> dict[str, list[bytes]]:
+    """The changes of each alert in their order, as bytes: for comparing runs in id, sequence and content."""
+    grouped: dict[str, list[bytes]] = {}
+    for alert in changes:
+        grouped.setdefault(alert.id, []).append(msgspec.json.encode(alert))
+    return grouped
