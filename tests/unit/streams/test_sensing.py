@@ -1,0 +1,269 @@
+"""What sense does with records: located, judged, dead or kept, and when."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+
+from geo.boundaries import BoundarySet, Commune, boundary_set
+from ioc.settings import load_settings
+from streams.atlas import Atlas
+from streams.configuration import Configuration, ConfigurationRecord
+from streams.offline import MemoryRecord
+from streams.schemas import CLOCK_KEY
+from streams.sensing import Outcome, Sensing
+from streams.topics import Topics
+
+START = datetime.fromisoformat("2025-10-08T12:00:00+07:00")
+
+RULES = """\
+version: 1
+rules:
+  - id: street-water
+    title: {vi: Ngập đường, en: Water on the street}
+    hazard: flood
+    stream: flood
+    measure: road_depth_m
+    unit: m
+    direction: above
+    hold: 10m
+    levels:
+      - {severity: minor, raise: 0.2, clear: 0.1}
+"""
+INVENTORY = """\
+version: 1
+sources:
+  - {id: fixed, stream: flood, name: {vi: Cố định, en: Fixed}, kind: street, lon: 105.5, lat: 10.5}
+"""
+
+
+@pytest.fixture(scope="module")
+def boundaries() -> BoundarySet:
+    """Two square communes, side by side."""
+    return boundary_set(
+        id="squares",
+        approximate=False,
+        source="made for the test",
+        licence="",
+        communes=[Commune("1", "Tây", "92"), Commune("2", "Đông", "92")],
+        geometries=np.array([shapely.box(105, 10, 106, 11), shapely.box(106, 10, 107, 11)], dtype=object),
+        valid_from=None,
+        valid_until=None,
+    )
+
+
+def configuration(rules: str = RULES, inventory: str = INVENTORY) -> Configuration:
+    record = ConfigurationRecord(rules=rules, inventory=inventory, boundaries="squares")
+    return Configuration.of(record, rules_name="rules", inventory_name="inventory")
+
+
+class Bench:
+    """One raw partition with a log of its own."""
+
+    def __init__(self, boundaries: BoundarySet, stream: str = "flood") -> None:
+        self.topics = Topics.of(load_settings(topic_prefix=""))
+        self.sensing = Sensing(
+            stream, 0, self.topics, Atlas(boundaries), {}, late_bound=3600, future_tolerance=300
+        )
+        self.configurations = {c.hash: c for c in (configuration(),)}
+        self.offset = 0
+
+    def clock(self, minute: float, config: Configuration | None = None) -> MemoryRecord:
+        config = config or configuration()
+        self.configurations[config.hash] = config
+        time = START + timedelta(minutes=minute)
+        return self.record(json.dumps({"clock": time.isoformat(), "config": config.hash}).encode(), CLOCK_KEY)
+
+    def event(self, minute: float, **fields: Any) -> MemoryRecord:
+        time = START + timedelta(minutes=minute)
+        event = {"id": f"e{minute}", "source": "fixed", "time": time.isoformat(), **fields}
+        return self.record(json.dumps(event).encode(), b"fixed")
+
+    def record(self, value: bytes, key: bytes = b"fixed") -> MemoryRecord:
+        self.offset += 1
+        return MemoryRecord(key, value, self.offset)
+
+    def run(self, *records: MemoryRecord) -> Outcome:
+        return self.sensing.run(records, self.configurations)
+
+    def written(self, out: Outcome, topic: str) -> list[dict]:
+        return [
+            json.loads(value)
+            for (name, _), records in out.effects.records.items()
+            if name == topic
+            for _, value in records
+            if value is not None
+        ]
+
+    def located(self, out: Outcome) -> list[dict]:
+        return self.written(out, self.topics.located.name)
+
+    def signals(self, out: Outcome) -> list[dict]:
+        return [s for s in self.written(out, self.topics.signals.name) if s["kind"] == "signal"]
+
+
+@pytest.fixture
+def bench(boundaries: BoundarySet) -> Bench:
+    return Bench(boundaries)
+
+
+def test_a_fixed_source_has_its_place_from_the_inventory(bench: Bench) -> None:
+    """Jitter never moves a fixed source across a border: what the event says of its place is overruled."""
+    out = bench.run(bench.clock(0), bench.event(0, lon=106.5, lat=10.5, road_depth_m=0.0))
+    (event,) = bench.located(out)
+    assert (event["place"]["commune"], event["lon"]) == ("1", 105.5)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "outcome", "commune"),
+    [(106.5, 10.5, "inside", "2"), (120.0, 10.5, "outside", None), (None, None, "nowhere", None), (999, 10, "nowhere", None)],
+)
+def test_a_place_is_found_or_said_to_be_missing(
+    bench: Bench, lon: float | None, lat: float | None, outcome: str, commune: str | None
+) -> None:
+    """A point in no commune is located as such and counted, never guessed."""
+    place = {} if lon is None else {"lon": lon, "lat": lat}
+    out = bench.run(bench.clock(0), bench.event(0, source="mobile", road_depth_m=0.0, **place))
+    (event,) = bench.located(out)
+    assert event["place"]["outcome"] == outcome
+    assert event["place"].get("commune") == commune
+    assert out.located == {outcome: 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"not json",
+        b"",
+        b"{}",
+        b"[]",
+        b'{"id":"x","source":"fixed","time":"2025-10-08T12:00:00"}',
+        b'{"id":"","source":"fixed","time":"2025-10-08T12:00:00Z"}',
+        b'{"id":"x","source":"\\u0000clock","time":"2025-10-08T12:00:00Z"}',
+        b'{"id":"x","source":"fixed","time":"2025-10-08T12:00:00Z","road_depth_m":"deep"}',
+        b'{"id":"x","source":"fixed","time":"2025-10-08T12:00:00Z","road_depth_m":NaN}',
+        b"\xff\xfe",
+    ],
+)
+def test_what_cannot_be_decoded_is_a_dead_letter(bench: Bench, value: bytes) -> None:
+    """A bad record becomes a dead letter with its place in the log, and what follows it is still judged."""
+    out = bench.run(bench.clock(0), bench.record(value), bench.event(1, road_depth_m=0.0))
+    (letter,) = bench.written(out, bench.topics.dead_letters.name)
+    assert letter["reason"] == "undecodable"
+    assert letter["offset"] == 2
+    assert out.dead == {"undecodable": 1}
+    assert out.events == 2
+    assert len(bench.located(out)) == 1
+
+
+def test_a_dead_report_keeps_nothing_personal(boundaries: BoundarySet) -> None:
+    """A dead letter of a report holds its position in the raw topic, not its content."""
+    bench = Bench(boundaries, "report")
+    out = bench.run(bench.clock(0), bench.record(b'{"reporter":{"name":"Nguyen Van A"},"category":"\xc4\x90"'))
+    written = b"".join(v for records in out.effects.records.values() for _, v in records if v)
+    assert out.dead == {"undecodable": 1}
+    assert b"Nguyen" not in written
+
+
+def test_a_located_report_keeps_nothing_personal(boundaries: BoundarySet) -> None:
+    """A citizen's identity stays on the raw topic."""
+    bench = Bench(boundaries, "report")
+    out = bench.run(
+        bench.clock(0), bench.event(0, category="flood", text="nước", reporter={"name": "Nguyen Van A", "phone": "0"})
+    )
+    assert b"Nguyen" not in b"".join(v for records in out.effects.records.values() for _, v in records if v)
+    assert bench.located(out)[0]["text"] == "nước"
+
+
+def test_an_event_from_the_future_harms_itself_only(bench: Bench) -> None:
+    """Beyond the tolerance after the last clock record: a dead letter. Others are not late because of it."""
+    out = bench.run(bench.clock(0), bench.event(5.1, road_depth_m=0.9), bench.event(0.5, road_depth_m=0.0))
+    assert out.dead == {"future": 1}
+    assert out.unjudged == {}
+    assert bench.run(bench.event(5, road_depth_m=0.0)).dead == {}
+
+
+def test_a_late_event_is_kept_and_not_judged(bench: Bench) -> None:
+    out = bench.run(bench.clock(120), bench.event(59, road_depth_m=0.9), bench.clock(300))
+    assert out.unjudged == {"late": 1}
+    assert len(bench.located(out)) == 1
+    assert bench.signals(out) == []
+
+
+def test_a_duplicate_and_an_older_event_are_kept_and_not_judged(bench: Bench) -> None:
+    out = bench.run(
+        bench.clock(10),
+        bench.event(10, road_depth_m=0.0),
+        bench.event(10, road_depth_m=0.0),
+        bench.event(9, road_depth_m=0.9),
+        bench.clock(30),
+    )
+    assert out.unjudged == {"duplicate": 1, "out-of-order": 1}
+    assert bench.signals(out) == []
+
+
+def test_nothing_is_judged_before_the_first_clock_record(bench: Bench) -> None:
+    """Without a clock record there is neither a time nor a configuration to judge by."""
+    out = bench.run(bench.event(0, road_depth_m=0.9))
+    assert out.unjudged == {"no-clock": 1}
+
+
+def test_a_hold_completes_at_a_clock_record_and_is_stamped_with_its_due_time(bench: Bench) -> None:
+    bench.run(bench.clock(0), bench.event(1, road_depth_m=0.5))
+    (signal,) = bench.signals(bench.run(bench.clock(60)))
+    assert signal["change"] == "began"
+    assert datetime.fromisoformat(signal["time"]) == START + timedelta(minutes=11)
+    assert datetime.fromisoformat(signal["order"]) == START + timedelta(minutes=11)
+    assert signal["start_event"] == "e1"
+
+
+def test_the_order_of_a_signal_is_never_before_the_time_that_was_passed_on(bench: Bench) -> None:
+    """correlate must be able to rely on it: a signal of a late event stands at the last clock record."""
+    bench.run(bench.clock(0), bench.event(1, road_depth_m=0.5), bench.clock(60))
+    (signal,) = bench.signals(bench.run(bench.event(30, road_depth_m=0.0)))
+    assert datetime.fromisoformat(signal["time"]) == START + timedelta(minutes=30)
+    assert datetime.fromisoformat(signal["order"]) == START + timedelta(minutes=60)
+
+
+def test_a_clock_record_that_goes_back_is_not_believed(bench: Bench) -> None:
+    bench.run(bench.clock(60))
+    bench.run(bench.clock(0), bench.record(b"garbage", CLOCK_KEY))
+    assert bench.sensing.state.clock == START + timedelta(minutes=60)
+
+
+def test_passing_time_goes_to_every_province_after_its_signals(bench: Bench) -> None:
+    """A time that was passed says that no earlier signal follows: it must come behind them."""
+    out = bench.run(bench.clock(0), bench.event(1, road_depth_m=0.5), bench.clock(60), bench.clock(61))
+    kinds = [json.loads(v)["kind"] for _, v in out.effects.records[bench.topics.signals.name, 0] if v]
+    assert kinds == ["signal", "passed"]
+
+
+def test_events_behind_a_configuration_are_located_by_it_in_the_same_chunk(bench: Bench) -> None:
+    """A configuration takes effect at its clock record, wherever the chunk ends."""
+    moved = configuration(inventory=INVENTORY.replace("lon: 105.5", "lon: 106.5"))
+    out = bench.run(
+        bench.clock(0),
+        bench.event(0, road_depth_m=0.0),
+        bench.clock(1, moved),
+        bench.event(1, road_depth_m=0.0),
+    )
+    assert sorted(event["place"]["commune"] for event in bench.located(out)) == ["1", "2"]
+
+
+def test_a_rule_that_goes_ends_what_it_began(bench: Bench) -> None:
+    """When a rule goes with a new configuration its alerts close with that reason."""
+    bench.run(bench.clock(0), bench.event(1, road_depth_m=0.5), bench.clock(30))
+    other = configuration(rules=RULES.replace("street-water", "other"))
+    (signal,) = bench.signals(bench.run(bench.clock(40, other)))
+    assert (signal["change"], signal["reason"], signal["rule"]) == ("ended", "rule-removed", "street-water")
+
+
+def test_every_chunk_writes_its_partitions_state(bench: Bench) -> None:
+    """A position without any state would mean that the state's log is gone."""
+    out = bench.run(bench.record(b"garbage"))
+    assert out.effects.records[bench.topics.raw_state["flood"].name, 0]
