@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Iterable
@@ -30,6 +29,8 @@ STEP_RECORDS = 500
 SILENT_SECONDS = 2.0
 PROBE_SECONDS = 3.0
 RETRY_SECONDS = 1.0
+#: Seconds for a consumer to stop in order.
+STOP_SECONDS = 0.7
 
 T = TypeVar("T")
 
@@ -62,9 +63,6 @@ class Feed:
                 if detail != said:
                     log.warning("the broker at %s is not usable, trying again: %s", self._bootstrap, detail)
                     said = detail
-                self.restored.clear()
-                self._live.set_state("lost")
-                self._check(False, detail)
             await asyncio.sleep(RETRY_SECONDS)
 
     def _check(self, ok: bool, detail: str) -> None:
@@ -88,9 +86,14 @@ class Feed:
                 self._live.set_state("restoring")
             partitions = await self._assign(consumer)
             await self._follow(consumer, partitions)
+        except (FeedLost, KafkaError, OSError, TimeoutError) as error:
+            # Shown before the consumer is stopped, which takes its time when nobody answers.
+            self.restored.clear()
+            self._live.set_state("lost")
+            self._check(False, str(error) or type(error).__name__)
+            raise
         finally:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), 2)
+            await _stop(consumer)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         partitions: list[TopicPartition] = []
@@ -163,6 +166,14 @@ class Feed:
                     picture.apply_located(record.value)
                 appended.append(record.timestamp)
         return appended
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, or leave it to itself: without a broker aiokafka may wait for ever."""
+    stopping = asyncio.ensure_future(consumer.stop())
+    stopping.add_done_callback(lambda task: task.cancelled() or task.exception())
+    await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+    stopping.cancel()
 
 
 async def _within(work: Awaitable[T], seconds: float, otherwise: str) -> T:

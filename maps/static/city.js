@@ -40,7 +40,8 @@ export async function loadCommunes(url) {
   });
   drawing.addTo(layers.communes);
   home = drawing.getBounds();
-  fitHome(false);
+  // Leaflet looks at the window only; a banner above changes the map's height too.
+  new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
   map.on('resize', () => {
     if (atHome) fitHome(false);
   });
@@ -49,13 +50,19 @@ export async function loadCommunes(url) {
   });
   map.on('zoomend moveend resize overlayadd overlayremove', placeLabels);
   map.on('zoomstart', () => map.getPane('labels').classList.add('zooming'));
-  await document.fonts.ready;
+  await document.fonts.ready; // they decide how large names and legend are
+  fitHome(false);
   placeLabels();
 }
 
 export function fitHome(animate = true) {
   atHome = true;
   if (!home) return;
+  // Leaflet drops a view that is asked for while it animates another, as it does after Folium's fitBounds.
+  if (map._animatingZoom) {
+    map.once('zoomend', () => atHome && fitHome(animate));
+    return;
+  }
   const size = map.getSize();
   const legend = document.getElementById('legend');
   const right = legend.offsetLeft + legend.offsetWidth;

@@ -31,7 +31,7 @@ def opened(browsing: Browsing, wall: kit.WallThread, query: str = "") -> Browsin
 
 
 def until(browsing: Browsing, expression: str) -> None:
-    """Wait until an expression holds. Playwright's own way uses eval in the page, which the policy refuses."""
+    """Wait until an expression holds. Playwright's own way needs eval, which the policy refuses."""
     deadline = time.monotonic() + 8
     while not browsing.page.evaluate(expression):
         assert time.monotonic() < deadline, f"never came true: {expression}"
