@@ -114,7 +114,9 @@ def observe(
     rungs = tuple(
         _step(rule, source, index, rung, observation, value) for index, rung in enumerate(state.rungs)
     )
-    moved, change = _move(rule, source, state, rungs, time, value=value, observed=time, event=observation.event)
+    moved, change = _move(
+        rule, source, state, rungs, time, value=value, observed=time, event=observation.event
+    )
     return moved, [*changes, *change]
 
 
@@ -137,7 +139,9 @@ def pass_time(
 
 def next_due(rule: LadderRule, state: LadderState) -> datetime | None:
     """When the next pending hold completes; None where none is pending."""
-    return min((rung.since + rule.hold for rung in state.rungs if rung is not None and not rung.on), default=None)
+    return min(
+        (rung.since + rule.hold for rung in state.rungs if rung is not None and not rung.on), default=None
+    )
 
 
 def _step(

@@ -65,7 +65,9 @@ def parse_rules(text: str, name: str, measures: Mapping[str, frozenset[str]]) ->
     for index, spec in enumerate(document.convert(RuleFile).rules):
         path = ("rules", index)
         if spec.id in rules:
-            raise document.error((*path, "id"), f"a second rule is called {spec.id}", "give each rule an id of its own")
+            raise document.error(
+                (*path, "id"), f"a second rule is called {spec.id}", "give each rule an id of its own"
+            )
         for language in ("vi", "en"):
             if not spec.title.get(language):
                 raise document.error((*path, "title"), f"the title lacks {language}", "give it in vi and en")

@@ -113,20 +113,15 @@ class Configurations:
     def __init__(self, settings: Settings, boundaries: BoundarySet) -> None:
         self._settings = settings
         self._boundaries = boundaries
-        self._known: dict[str, Configuration] = {}
-
-    def __getitem__(self, hash_: str) -> Configuration:
-        return self._known[hash_]
-
-    def __contains__(self, hash_: str) -> bool:
-        return hash_ in self._known
+        #: Those that were fetched, by hash.
+        self.known: dict[str, Configuration] = {}
 
     async def fetch(self, hash_: str) -> bool:
         """Make a configuration known; False where ioc.config does not hold it (yet).
 
         Raises `UserError` where it needs a boundary set that this worker does not have.
         """
-        if hash_ in self._known:
+        if hash_ in self.known:
             return True
         tp = TopicPartition(Topics.of(self._settings).config.name, 0)
         async with reader(self._settings.bootstrap, tp) as consumer:
@@ -141,8 +136,13 @@ class Configurations:
                 "start all processes with the same IOC_BOUNDARIES_FILE and IOC_PROVINCES",
             )
         # Parsing a large inventory takes a while: not on the loop that answers the broker.
-        self._known[hash_] = await asyncio.to_thread(
+        self.known[hash_] = await asyncio.to_thread(
             Configuration.of, record, rules_name=f"rules of {hash_}", inventory_name=f"inventory of {hash_}"
         )
-        log.info("configuration %s: %d rules, %d sources", hash_, *map(len, (self[hash_].rules, self[hash_].sources)))
+        log.info(
+            "configuration %s: %d rules, %d sources",
+            hash_,
+            len(self.known[hash_].rules),
+            len(self.known[hash_].sources),
+        )
         return True

@@ -73,5 +73,7 @@ class RawDecoder:
             topic=self._topic,
             partition=self._partition,
             offset=record.offset,
-            value=None if personal else (record.value or b"").decode(errors="replace")[:DEAD_LETTER_CHARACTERS],
+            value=None
+            if personal
+            else (record.value or b"").decode(errors="replace")[:DEAD_LETTER_CHARACTERS],
         )

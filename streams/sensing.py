@@ -92,7 +92,9 @@ class Sensing:
         own = restored.get(PARTITION_KEY)
         self.state = msgspec.json.decode(own, type=PartitionState) if own else PartitionState()
         decode = msgspec.json.Decoder(SourceState).decode
-        self.sources = {key.decode(): decode(value) for key, value in restored.items() if key != PARTITION_KEY}
+        self.sources = {
+            key.decode(): decode(value) for key, value in restored.items() if key != PARTITION_KEY
+        }
         self._configuration: Configuration | None = None
         self._rules: tuple[LadderRule, ...] = ()
         #: When the next hold of a source completes; sources without one are absent.
@@ -254,7 +256,9 @@ class Sensing:
         before = self.sources.get(event.source)
         if before is None:
             return None
-        return "duplicate" if event.id == before.event else "out-of-order" if event.time < before.time else None
+        return (
+            "duplicate" if event.id == before.event else "out-of-order" if event.time < before.time else None
+        )
 
     def _moved(
         self,
@@ -379,7 +383,9 @@ def _where(event: Event, place: Place) -> Where:
 
 
 def _observation(stream: str, event: Event) -> Observation:
-    measures = {name: float(value) for name in MEASURES[stream] if (value := getattr(event, name)) is not None}
+    measures = {
+        name: float(value) for name in MEASURES[stream] if (value := getattr(event, name)) is not None
+    }
     kind = getattr(event, "kind", None)
     return Observation(
         event=event.id, time=event.time, measures=measures, fields={"kind": kind} if kind is not None else {}

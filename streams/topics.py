@@ -68,9 +68,15 @@ class Topics:
     @classmethod
     def of(cls, settings: Settings) -> Topics:
         """The table for these settings."""
-        prefix, raw, provinces = settings.topic_prefix, settings.raw_partitions, tuple(sorted(settings.provinces))
+        prefix, raw, provinces = (
+            settings.topic_prefix,
+            settings.raw_partitions,
+            tuple(sorted(settings.provinces)),
+        )
 
-        def topic(name: str, key: str, schema: str, partitions: int, days: int | None, **config: str) -> Topic:
+        def topic(
+            name: str, key: str, schema: str, partitions: int, days: int | None, **config: str
+        ) -> Topic:
             retention = None if days is None else days * DAY_MS
             return Topic(f"{prefix}{name}", key, schema, partitions, retention, config)
 

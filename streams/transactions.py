@@ -90,7 +90,9 @@ class Lease:
             raise
         took = time.monotonic() - started
         metrics.RESTORE_SECONDS.labels(tp.topic).observe(took)
-        log.info("%s/%d: from offset %d with %d states, %.2f s", tp.topic, tp.partition, position, len(state), took)
+        log.info(
+            "%s/%d: from offset %d with %d states, %.2f s", tp.topic, tp.partition, position, len(state), took
+        )
         return cls(tp, group, producer, position, state, state_topic)
 
     async def commit(self, effects: Effects, end: int) -> None:
@@ -158,7 +160,9 @@ async def _restore(
 
 
 @asynccontextmanager
-async def reader(bootstrap: str, tp: TopicPartition, *, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(
+    bootstrap: str, tp: TopicPartition, *, group: str | None = None
+) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of the committed records of one partition, from its beginning."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,

@@ -92,7 +92,9 @@ class Worker:
 
     def _make_app(self, name: str) -> faust.App:
         settings = self.settings
-        datadir = settings.state_dir / "faust" / name  # Faust wants one; with no table of its own it stays empty
+        datadir = (
+            settings.state_dir / "faust" / name
+        )  # Faust wants one; with no table of its own it stays empty
         datadir.mkdir(parents=True, exist_ok=True)
         app = faust.App(
             self.group,
@@ -147,7 +149,9 @@ class Worker:
         held = self._held.get(chunk.tp) or await self._take(chunk.tp)
         lease = held.lease
         if chunk.follows is not None and chunk.follows > lease.position:
-            raise RuntimeError(f"a chunk follows offset {chunk.follows}, but the position is {lease.position}")
+            raise RuntimeError(
+                f"a chunk follows offset {chunk.follows}, but the position is {lease.position}"
+            )
         records = [record for record in chunk.records if record.offset >= lease.position]
         if records:
             effects = await held.processor.work(records)
@@ -218,13 +222,17 @@ class Worker:
             now = time.monotonic()
             stalled = [tp for tp, since in self._working_since.items() if now - since > STALLED_SECONDS]
             self.health.check(
-                "chunks", not stalled, "stalled: " + _names(stalled) if stalled else "none is at work for long"
+                "chunks",
+                not stalled,
+                "stalled: " + _names(stalled) if stalled else "none is at work for long",
             )
             assigned = self.app.consumer.assignment()
             self.health.check(
                 "partitions",
                 bool(assigned) and not self.app.rebalancing,
-                f"{len(assigned)} assigned" if assigned else "none is assigned; another worker may have them all",
+                f"{len(assigned)} assigned"
+                if assigned
+                else "none is assigned; another worker may have them all",
             )
             silent = [
                 tp

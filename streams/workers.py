@@ -45,11 +45,13 @@ class SenseProcessor:
     async def work(self, records: Sequence[RawRecord]) -> Effects:
         for name in self._sensing.configurations_needed(records):
             while not await self._configurations.fetch(name):
-                self._health.check("configuration", False, f"waiting for {name}, which ioc.config does not hold")
+                self._health.check(
+                    "configuration", False, f"waiting for {name}, which ioc.config does not hold"
+                )
                 log.warning("waiting for configuration %s, which ioc.config does not hold", name)
                 await asyncio.sleep(1.0)
         self._health.check("configuration", True)
-        self._outcome = self._sensing.run(records, self._configurations)
+        self._outcome = self._sensing.run(records, self._configurations.known)
         return self._outcome.effects
 
     def committed(self, records: Sequence[RawRecord]) -> None:
@@ -126,7 +128,7 @@ def run_sense(settings: Settings) -> int:
         pairs = [(topics.raw[stream], topics.raw_state[stream]) for stream in topics.raw]
         return Worker("sense", settings, health, pairs, make)
 
-    return _run(settings, settings.sense_health_port, build)
+    return _run(settings, settings.sense_health_port, "IOC_SENSE_HEALTH_PORT", build)
 
 
 def run_correlate(settings: Settings) -> int:
@@ -141,13 +143,13 @@ def run_correlate(settings: Settings) -> int:
 
         return Worker("correlate", settings, health, [(topics.signals, topics.signals_state)], make)
 
-    return _run(settings, settings.correlate_health_port, build)
+    return _run(settings, settings.correlate_health_port, "IOC_CORRELATE_HEALTH_PORT", build)
 
 
-def _run(settings: Settings, health_port: int, build: Callable[[Health], Worker]) -> int:
+def _run(settings: Settings, health_port: int, variable: str, build: Callable[[Health], Worker]) -> int:
     require_topics(settings)
     health = Health()
-    with serve_health(health, settings.host, health_port):
+    with serve_health(health, settings.host, health_port, variable):
         asyncio.run(_work(build, health))
     return 0
 

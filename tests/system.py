@@ -22,6 +22,7 @@ from ioc.shutdown import child_setup
 from streams.correlating import FRONTIER_KEY
 from streams.topics import Topics
 
+
 class System:
     """The processes under one topic prefix. Each has its output in a file of its own."""
 
@@ -45,7 +46,7 @@ class System:
                 env=environment,
                 stdout=log,
                 stderr=log,
-                preexec_fn=child_setup(),  # noqa: PLW1509
+                preexec_fn=child_setup(),
             )
         self.processes[name] = process
         return process
@@ -96,7 +97,9 @@ def consumer(settings: Settings, topic: str) -> KafkaConsumer:
         enable_auto_commit=False,
         consumer_timeout_ms=500,
     )
-    reader.assign([TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or {0})])
+    reader.assign(
+        [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or {0})]
+    )
     return reader
 
 

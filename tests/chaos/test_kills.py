@@ -51,7 +51,9 @@ def settings_for(kafka: Kafka) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(kafka: Kafka, evening: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
+def undisturbed(
+    kafka: Kafka, evening: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[bytes]]:
     """The alert changes of the same recording at full speed, with nobody disturbing."""
     settings = settings_for(kafka)
     with running(settings, tmp_path_factory.mktemp("undisturbed")) as system:

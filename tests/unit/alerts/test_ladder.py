@@ -43,7 +43,11 @@ def seen(minute: int, value: float) -> Observation:
 
 
 def play(
-    the_rule: LadderRule, observations: list[Observation], clocks: list[int], until: int, source: Source | None = None
+    the_rule: LadderRule,
+    observations: list[Observation],
+    clocks: list[int],
+    until: int,
+    source: Source | None = None,
 ) -> list[Change]:
     """Observations and clock records in the order of time; a clock record comes first where `clocks` says so."""
     steps = [(observation.time, 1, observation) for observation in observations]
@@ -207,9 +211,7 @@ def model(the_rule: LadderRule, observations: list[Observation], until: int) -> 
         level_now = None
         for index, level in enumerate(the_rule.levels):
             for start in on_since[index]:
-                cleared = any(
-                    start <= m <= minute and value < level.clear_at.offset for m, value in points
-                )
+                cleared = any(start <= m <= minute and value < level.clear_at.offset for m, value in points)
                 if start <= minute and not cleared:
                     level_now = index
         per_minute.append(level_now)
@@ -245,5 +247,9 @@ def test_applies_needs_the_measure_and_the_fields() -> None:
     )
     event = Observation(event="e", time=START, measures={"level_m": 1.0}, fields={"kind": "vehicle_queue"})
     assert ladder.applies(queue, event)
-    assert not ladder.applies(queue, Observation(event="e", time=START, measures={"level_m": 1.0}, fields={"kind": "crowd"}))
-    assert not ladder.applies(queue, Observation(event="e", time=START, measures={}, fields={"kind": "vehicle_queue"}))
+    assert not ladder.applies(
+        queue, Observation(event="e", time=START, measures={"level_m": 1.0}, fields={"kind": "crowd"})
+    )
+    assert not ladder.applies(
+        queue, Observation(event="e", time=START, measures={}, fields={"kind": "vehicle_queue"})
+    )

@@ -49,7 +49,13 @@ BAD = [
 def test_the_rules_that_ship_are_good() -> None:
     text = (Path(alerts.__file__).parent / "rules" / "default.yaml").read_text(encoding="utf-8")
     rules = parse_rules(text, "default.yaml", MEASURES)
-    assert [rule.id for rule in rules] == ["water-level", "street-water", "slow-traffic", "vehicle-queue", "salinity"]
+    assert [rule.id for rule in rules] == [
+        "water-level",
+        "street-water",
+        "slow-traffic",
+        "vehicle-queue",
+        "salinity",
+    ]
 
 
 def test_a_rule_keeps_what_its_author_wrote() -> None:

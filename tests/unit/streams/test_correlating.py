@@ -27,7 +27,9 @@ def at(minute: float) -> datetime:
     return START + timedelta(minutes=minute)
 
 
-def signal(minute: float, severity: str | None, *, subject: str = "gauge", number: int = 1, **more: object) -> Signal:
+def signal(
+    minute: float, severity: str | None, *, subject: str = "gauge", number: int = 1, **more: object
+) -> Signal:
     return Signal(
         rule="water",
         rule_version="v1",
@@ -84,7 +86,10 @@ def test_an_end_with_a_reason_closes(topics: Topics) -> None:
     out = Correlating(0, topics, {}).run(
         records(signal(1, "minor"), signal(2, None, number=2, reason="rule-removed"), *passed(9))
     )
-    assert [(alert.change, alert.reason) for alert, _ in out.changes] == [("raised", ""), ("closed", "rule-removed")]
+    assert [(alert.change, alert.reason) for alert, _ in out.changes] == [
+        ("raised", ""),
+        ("closed", "rule-removed"),
+    ]
 
 
 def test_an_end_without_a_start_is_nothing(topics: Topics) -> None:

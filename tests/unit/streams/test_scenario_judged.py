@@ -27,7 +27,9 @@ def settings() -> Settings:
 @pytest.fixture(scope="module")
 def configuration(settings: Settings) -> Configuration:
     boundaries = load_boundaries(None, settings.provinces, settings.cache_dir)
-    return Configuration.of(local_record(settings, boundaries), rules_name="rules", inventory_name="inventory")
+    return Configuration.of(
+        local_record(settings, boundaries), rules_name="rules", inventory_name="inventory"
+    )
 
 
 @pytest.fixture(scope="module")

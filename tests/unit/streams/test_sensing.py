@@ -121,7 +121,12 @@ def test_a_fixed_source_has_its_place_from_the_inventory(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("lon", "lat", "outcome", "commune"),
-    [(106.5, 10.5, "inside", "2"), (120.0, 10.5, "outside", None), (None, None, "nowhere", None), (999, 10, "nowhere", None)],
+    [
+        (106.5, 10.5, "inside", "2"),
+        (120.0, 10.5, "outside", None),
+        (None, None, "nowhere", None),
+        (999, 10, "nowhere", None),
+    ],
 )
 def test_a_place_is_found_or_said_to_be_missing(
     bench: Bench, lon: float | None, lat: float | None, outcome: str, commune: str | None
@@ -164,7 +169,9 @@ def test_what_cannot_be_decoded_is_a_dead_letter(bench: Bench, value: bytes) -> 
 def test_a_dead_report_keeps_nothing_personal(boundaries: BoundarySet) -> None:
     """A dead letter of a report holds its position in the raw topic, not its content."""
     bench = Bench(boundaries, "report")
-    out = bench.run(bench.clock(0), bench.record(b'{"reporter":{"name":"Nguyen Van A"},"category":"\xc4\x90"'))
+    out = bench.run(
+        bench.clock(0), bench.record(b'{"reporter":{"name":"Nguyen Van A"},"category":"\xc4\x90"')
+    )
     written = b"".join(v for records in out.effects.records.values() for _, v in records if v)
     assert out.dead == {"undecodable": 1}
     assert b"Nguyen" not in written
@@ -174,7 +181,8 @@ def test_a_located_report_keeps_nothing_personal(boundaries: BoundarySet) -> Non
     """A citizen's identity stays on the raw topic."""
     bench = Bench(boundaries, "report")
     out = bench.run(
-        bench.clock(0), bench.event(0, category="flood", text="nước", reporter={"name": "Nguyen Van A", "phone": "0"})
+        bench.clock(0),
+        bench.event(0, category="flood", text="nước", reporter={"name": "Nguyen Van A", "phone": "0"}),
     )
     assert b"Nguyen" not in b"".join(v for records in out.effects.records.values() for _, v in records if v)
     assert bench.located(out)[0]["text"] == "nước"
