@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 USER_ERROR, INTERRUPTED = 2, 130
 
 #: A day of recording in twelve minutes: something new on the wall every few seconds.
-DEMONSTRATION_SPEED = 120.0
+DEMONSTRATION_SPEED = 240.0
 
 app = typer.Typer(
     name="ioc",

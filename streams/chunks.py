@@ -14,7 +14,9 @@ partition skips what is behind its position.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +78,8 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._handed_over: dict[TP, int] = {}
+        #: Set when a partition whose stream was full may be read again.
+        self._room = asyncio.Event()
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -89,6 +93,32 @@ class ChunkConsumer(driver.Consumer):
 
         A chunk at work either commits, or its transaction is aborted by the partition's next lease.
         """
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        super().on_buffer_drop(tp)
+        self._room.set()
+
+    def resume_flow(self) -> None:
+        super().resume_flow()
+        self._room.set()
+
+    async def _wait_next_records(
+        self, timeout: float
+    ) -> tuple[dict[TP, list[ConsumerRecord]] | None, set[TP] | None]:
+        """Records to hand over, by partition, and the partitions that may be read.
+
+        Faust sleeps a second where every stream is full. A few chunks fill a stream, so that would be most of the
+        time: this waits for room instead.
+        """
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        active = self._get_active_partitions()
+        if not active:
+            self._room.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), timeout)
+            return None, active
+        return await self._getmany(active_partitions=active, timeout=timeout), active
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         records, active = await self._wait_next_records(timeout)
