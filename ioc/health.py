@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ioc.errors import UserError
-from ioc.metrics import READY
+from ioc.metrics import BEAT, READY
 from ioc.ports import port_taken
 
 #: Seconds without a beat after which a process counts as stuck.
@@ -49,6 +49,7 @@ class Health:
         """Say that the event loop turns. Call it at least every few seconds."""
         with self._lock:
             self._beaten = self._clock()
+        BEAT.set_to_current_time()
 
     def alive(self) -> tuple[bool, str]:
         """Whether the process lives, and a line that says so."""
