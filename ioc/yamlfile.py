@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -46,10 +46,11 @@ class Document:
         try:
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             self.data: Any = yaml.safe_load(text)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
             place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-            raise UserError("not valid YAML", f"{place}: {error.problem}", "correct the line") from None
+            reason = getattr(error, "problem", None) or str(error)
+            raise UserError("not valid YAML", f"{place}: {reason}", "correct the line") from None
         self._refuse_repeated_keys(self._root)
 
     def _refuse_repeated_keys(self, node: yaml.Node | None) -> None:
@@ -86,11 +87,19 @@ class Document:
         dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
         return UserError(what, f"{self.place(path)}: {dotted or 'the whole file'}", remedy)
 
-    def convert(self, kind: type[T], *, hook: Callable[[type, Any], Any] = _decode_hook) -> T:
-        """The document as a typed record. Raises `UserError` naming the part that does not fit."""
+    def convert(self, kind: type[T], remedies: Mapping[str, str] | None = None) -> T:
+        """The document as a typed record; `remedies` says what to write in a field of that name.
+
+        Raises `UserError` naming the part that does not fit.
+        """
         try:
-            return msgspec.convert(self.data, kind, dec_hook=hook)
+            return msgspec.convert(self.data, kind, dec_hook=_decode_hook)
         except msgspec.ValidationError as error:
             message, _, where = str(error).partition(" - at ")
             path: Path = tuple(int(index) if index else name for name, index in _PATH_PART.findall(where))
-            raise self.error(path, message) from None
+            if unknown := re.search(r"unknown field `(.+)`", message):
+                raise self.error((*path, unknown[1]), message, "remove it, or mend its name") from None
+            if missing := re.search(r"missing required field `(.+)`", message):
+                raise self.error(path, message, f"add `{missing[1]}: ...`") from None
+            field = next((part for part in reversed(path) if isinstance(part, str)), "")
+            raise self.error(path, message, (remedies or {}).get(field, "correct the line")) from None

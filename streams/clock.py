@@ -74,6 +74,8 @@ def run_clock(
     due = time.monotonic()
     try:
         while not stop.is_set():
+            if health is not None:
+                health.beat()
             try:
                 if config is None:
                     from streams.configuration import publish_configuration

@@ -115,14 +115,18 @@ class Configurations:
         self._boundaries = boundaries
         #: Those that were fetched, by hash.
         self.known: dict[str, Configuration] = {}
+        # All partitions come upon a new one at about the same time: one of them reads it.
+        self._fetching = asyncio.Lock()
 
     async def fetch(self, hash_: str) -> bool:
         """Make a configuration known; False where ioc.config does not hold it (yet).
 
         Raises `UserError` where it needs a boundary set that this worker does not have.
         """
-        if hash_ in self.known:
-            return True
+        async with self._fetching:
+            return hash_ in self.known or await self._fetch(hash_)
+
+    async def _fetch(self, hash_: str) -> bool:
         tp = TopicPartition(Topics.of(self._settings).config.name, 0)
         async with reader(self._settings.bootstrap, tp) as consumer:
             value = (await read_latest(consumer, tp)).get(hash_.encode())
@@ -133,7 +137,8 @@ class Configurations:
             raise UserError(
                 "another boundary set is in force",
                 f"configuration {hash_} names {record.boundaries}, this worker has {self._boundaries.ref}",
-                "start all processes with the same IOC_BOUNDARIES_FILE and IOC_PROVINCES",
+                "start all processes with the same IOC_BOUNDARIES_FILE and IOC_PROVINCES; a log that was judged "
+                "by another set needs another IOC_TOPIC_PREFIX",
             )
         # Parsing a large inventory takes a while: not on the loop that answers the broker.
         self.known[hash_] = await asyncio.to_thread(

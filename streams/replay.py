@@ -84,7 +84,7 @@ def run_replay(
         begin = tape.start(raw.last_clock() if clock else None)
         steps = tape.steps(begin)
         transactions = Transactions(settings, raw.partitions if clock else (), config or "")
-        _publish(steps, transactions, writer, speed, begin.after, progress, stop)
+        _publish(steps, transactions, writer, speed, begin.after, progress, stop, health)
     except Fenced:
         raise UserError(
             f"another replay named {run!r} took over, or this one was paused for too long",
@@ -301,6 +301,7 @@ def _publish(
     begun: datetime | None,
     progress: Progress | None,
     stop: threading.Event,
+    health: Health | None,
 ) -> None:
     """Commit each step when it is due; those that are due already go together."""
     pending: list[Step] = []
@@ -323,8 +324,18 @@ def _publish(
         due = started + (step.clock - begun).total_seconds() / speed if speed else started
         if size >= TRANSACTION_RECORDS or due > time.monotonic() or (pending and pending[-1].run != step.run):
             commit()
-        if stop.wait(max(0.0, due - time.monotonic())) if speed else stop.is_set():
+        if _stopped_before(due, stop, health):
             break
         pending.append(step)
         size += transactions.size(step)
     commit()
+
+
+def _stopped_before(due: float, stop: threading.Event, health: Health | None) -> bool:
+    """Wait until a moment of the monotonic clock, beating; True where `stop` came first."""
+    while True:
+        if health is not None:
+            health.beat()
+        left = due - time.monotonic()
+        if left <= 0 or stop.wait(min(left, 1.0)):
+            return stop.is_set()

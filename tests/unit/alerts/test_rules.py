@@ -35,7 +35,7 @@ BAD = [
     ("raise: 0.30", "raise: 0.10", "rules.yaml:13:48", "clear must lie below raise"),
     ("severity: severe", "severity: terrible", "rules.yaml:13:20", "terrible"),
     ("severity: severe", "severity: minor", "rules.yaml:13:20", "mild to worst"),
-    ("clear: 0.25", "clear: 0.25, colour: red", "rules.yaml:13:9", "colour"),
+    ("clear: 0.25", "clear: 0.25, colour: red", "rules.yaml:13:62", "colour"),
     ("raise: 0.30", "raise: {threshold: bd3}", "rules.yaml:13:9", "cannot be compared"),
     ("unit: m", "unit: m\n    unit: m", "rules.yaml:9:5", "given twice"),
     (", en: Water on the street", "", "rules.yaml:4:12", "lacks en"),

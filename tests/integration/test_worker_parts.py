@@ -1,0 +1,99 @@
+"""What the workers stand on, on the real broker: restoring, fencing, and a full stream."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from geo.cache import load_boundaries
+from ioc.settings import Settings
+from streams.configuration import Configurations, publish_configuration
+from streams.topics import Topics
+from streams.transactions import Effects, Lease, PositionLost
+from tests.conftest import Kafka
+from tests.system import read_all
+
+
+@pytest.fixture
+def settings(kafka: Kafka) -> Settings:
+    return kafka.settings()
+
+
+def lease(settings: Settings) -> tuple[str, TopicPartition, str]:
+    topics = Topics.of(settings)
+    return f"{settings.topic_prefix}group", TopicPartition(topics.signals.name, 0), topics.signals_state.name
+
+
+async def take(settings: Settings) -> Lease:
+    group, tp, state = lease(settings)
+    return await Lease.take(settings.bootstrap, group, tp, state)
+
+
+def effects(settings: Settings, value: bytes) -> Effects:
+    out = Effects()
+    out.add(Topics.of(settings).signals_state.name, 0, b"key", value)
+    out.add(Topics.of(settings).alert_changes.name, 0, b"alert", value)
+    return out
+
+
+async def test_a_new_lease_finds_position_and_state_of_the_last_commit(settings: Settings) -> None:
+    """Twenty times: the state is whole though the log ends in transaction markers, and never the one before."""
+    for number in range(20):
+        held = await take(settings)
+        assert held.position == number
+        assert held.state == ({b"key": str(number - 1).encode()} if number else {})
+        await held.commit(effects(settings, str(number).encode()), number + 1)
+        await held.release()
+
+
+async def test_a_fenced_holder_writes_nothing(settings: Settings) -> None:
+    """A worker that was paused and replaced cannot commit any more, and its half-done chunk does not count."""
+    first = await take(settings)
+    await first.commit(effects(settings, b"first"), 1)
+    await first._producer.begin_transaction()
+    await first._producer.send(Topics.of(settings).alert_changes.name, b"half done", b"alert", partition=0)
+    second = await take(settings)
+    assert (second.position, second.state) == (1, {b"key": b"first"})
+    with pytest.raises(KafkaError):
+        await first.commit(effects(settings, b"too late"), 9)
+    await second.commit(effects(settings, b"second"), 2)
+    await second.release()
+    await first.release()
+    written = [record.value for record in read_all(settings, Topics.of(settings).alert_changes.name)]
+    assert written == [b"first", b"second"]
+
+
+async def test_a_state_that_is_gone_is_not_taken_for_an_empty_one(settings: Settings) -> None:
+    """A position without any state: the state's log was deleted or made anew, and going on would judge wrongly."""
+    held = await take(settings)
+    only_an_output = Effects()
+    only_an_output.add(Topics.of(settings).alert_changes.name, 0, b"alert", b"x")
+    await held.commit(only_an_output, 5)
+    await held.release()
+    with pytest.raises(PositionLost, match="holds no state"):
+        await take(settings)
+
+
+async def test_a_large_chunk_is_written_whole(settings: Settings) -> None:
+    """More than one batch for a partition: every record arrives, in order."""
+    held = await take(settings)
+    out = Effects()
+    for number in range(3000):
+        out.add(Topics.of(settings).alert_changes.name, 0, b"%d" % number, b"x" * 500)
+    await held.commit(out, 1)
+    await held.release()
+    keys = [record.key for record in read_all(settings, Topics.of(settings).alert_changes.name)]
+    assert keys == [b"%d" % number for number in range(3000)]
+
+
+async def test_a_configuration_is_found_by_whoever_asks_first(settings: Settings) -> None:
+    """Several partitions ask at once, again and again: none is told that it is not there."""
+    name = await asyncio.to_thread(publish_configuration, settings)
+    boundaries = load_boundaries(None, settings.provinces, settings.cache_dir)
+    for _ in range(10):
+        several = [Configurations(settings, boundaries) for _ in range(4)]
+        assert await asyncio.gather(*(configurations.fetch(name) for configurations in several)) == [True] * 4
+    assert not await Configurations(settings, boundaries).fetch("0000000000000000")
