@@ -40,7 +40,9 @@ ALLOWED = 2.0
 def wall_address(system: System) -> str:
     """The address as the wall prints it, once it does."""
     deadline = time.monotonic() + 30
-    while (found := re.search(r"^wall: (http://127\.0\.0\.1:\d+/)$", system.log("wall"), re.MULTILINE)) is None:
+    while (
+        found := re.search(r"^wall: (http://127\.0\.0\.1:\d+/)$", system.log("wall"), re.MULTILINE)
+    ) is None:
         assert time.monotonic() < deadline, system.tails()
         assert system.processes["wall"].poll() is None, system.tails()
         time.sleep(0.1)

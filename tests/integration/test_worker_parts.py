@@ -57,7 +57,8 @@ async def test_a_fenced_holder_writes_nothing(settings: Settings) -> None:
     await first._producer.send(Topics.of(settings).alert_changes.name, b"half done", b"alert", partition=0)
     second = await take(settings)
     assert (second.position, second.state) == (1, {b"key": b"first"})
-    with pytest.raises(KafkaError):
+    # Beginning another one after a fatal error is refused by an assertion of aiokafka's.
+    with pytest.raises((KafkaError, AssertionError)):
         await first.commit(effects(settings, b"too late"), 9)
     await second.commit(effects(settings, b"second"), 2)
     await second.release()
