@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 #: Records of a transaction, about: the last step is not cut.
 TRANSACTION_RECORDS = 5000
+#: Seconds between transactions, at least: what falls due within them goes together. A day in minutes would otherwise
+#: keep the broker busy with transactions of a few records.
+TRANSACTION_SECONDS = 0.2
 #: Seconds that a broker may stay away before the replay gives up.
 PATIENCE = 60.0
 
@@ -303,13 +306,14 @@ def _publish(
     stop: threading.Event,
     health: Health | None,
 ) -> None:
-    """Commit each step when it is due; those that are due already go together."""
+    """Commit each step when it is due; those that are due at about the same time go together."""
     pending: list[Step] = []
     size = published = 0
-    started = time.monotonic()
+    started = committed = time.monotonic()
 
     def commit() -> None:
-        nonlocal pending, size, published
+        nonlocal pending, size, published, committed
+        committed = time.monotonic()
         if pending:
             transaction = transactions.of(pending)
             writer.commit(transaction)
@@ -322,7 +326,10 @@ def _publish(
         begun = begun or step.clock
         # By the whole way from the beginning, not from step to step: pauses do not add up.
         due = started + (step.clock - begun).total_seconds() / speed if speed else started
-        if size >= TRANSACTION_RECORDS or due > time.monotonic() or (pending and pending[-1].run != step.run):
+        full = size >= TRANSACTION_RECORDS or (pending and pending[-1].run != step.run)
+        if full or (pending and due > committed + TRANSACTION_SECONDS):
+            if not full and _stopped_before(committed + TRANSACTION_SECONDS, stop, health):
+                break
             commit()
         if _stopped_before(due, stop, health):
             break
