@@ -11,6 +11,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from ioc.errors import UserError
+from ioc.health import Health
 from ioc.metrics import CLOCK_HELD
 from ioc.settings import Settings
 from streams.clock import Timebase, run_clock
@@ -101,13 +102,13 @@ def test_a_second_clock_ends_the_first(kafka: Any) -> None:
     failure: list[UserError] = []
     ready, stop = threading.Event(), threading.Event()
 
-    class Health:
+    class Told(Health):
         def check(self, name: str, ok: bool, detail: str = "") -> None:
             (ready.set if ok else lambda: None)()
 
     def first() -> None:
         try:
-            run_clock(settings, stop=stop, interval=0.05, config="c", health=Health())  # type: ignore[arg-type]
+            run_clock(settings, stop=stop, interval=0.05, config="c", health=Told())
         except UserError as error:
             failure.append(error)
 
@@ -127,7 +128,7 @@ def test_waits_for_a_broker_that_is_away(own_settings: Callable[..., Settings]) 
     told: list[tuple[str, bool, str]] = []
     heard, stop = threading.Event(), threading.Event()
 
-    class Health:
+    class Told(Health):
         def check(self, name: str, ok: bool, detail: str = "") -> None:
             told.append((name, ok, detail))
             heard.set()
@@ -135,7 +136,7 @@ def test_waits_for_a_broker_that_is_away(own_settings: Callable[..., Settings]) 
     thread = threading.Thread(
         target=run_clock,
         args=(settings,),
-        kwargs={"stop": stop, "config": "c", "health": Health()},
+        kwargs={"stop": stop, "config": "c", "health": Told()},
         daemon=True,
     )
     thread.start()
