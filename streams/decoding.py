@@ -12,9 +12,6 @@ from streams.schemas import CLOCK_KEY, EVENTS, Clock, DeadLetter, Event
 #: Characters of a bad record that its dead letter keeps.
 DEAD_LETTER_CHARACTERS = 4096
 
-#: Why a record is a dead letter.
-Reason = Literal["undecodable", "future"]
-
 
 class RawRecord(Protocol):
     """What is needed of a consumed record; `timestamp` is the broker's, ms since 1970."""
@@ -63,7 +60,7 @@ class RawDecoder:
             return self._dead("future", f"{event.time.isoformat()} is after {now.isoformat()}", record)
         return event
 
-    def _dead(self, reason: Reason, detail: str, record: RawRecord) -> DeadLetter:
+    def _dead(self, reason: Literal["undecodable", "future"], detail: str, record: RawRecord) -> DeadLetter:
         # A report may hold personal data, and the decoder's message may quote it: its dead letter says only
         # where the record stands.
         personal = self._stream == "report"

@@ -126,8 +126,8 @@ class Place(Struct, kw_only=True, omit_defaults=True):
 class DeadLetter(Struct, kw_only=True, omit_defaults=True):
     """A record that could not be used: why, and where it stands in its raw topic."""
 
-    #: undecodable, future, or another word of `streams.decode.REASONS`.
-    reason: str
+    #: undecodable: not an event of its stream. future: too far after the last clock record.
+    reason: Literal["undecodable", "future"]
     detail: str
     topic: str
     partition: int

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from geo.cache import load_boundaries
+from geo.files import write_boundaries
+from ioc.errors import UserError
 from ioc.settings import Settings
 from streams.configuration import Configurations, publish_configuration
 from streams.topics import Topics
@@ -98,3 +102,17 @@ async def test_a_configuration_is_found_by_whoever_asks_first(settings: Settings
         several = [Configurations(settings, boundaries) for _ in range(4)]
         assert await asyncio.gather(*(configurations.fetch(name) for configurations in several)) == [True] * 4
     assert not await Configurations(settings, boundaries).fetch("0000000000000000")
+
+
+async def test_another_boundary_set_is_refused_before_anything_is_written(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Clock records that name a set which the workers lack would stop them for good: nothing may be published."""
+    await asyncio.to_thread(publish_configuration, settings)
+    boundaries = load_boundaries(None, settings.provinces, settings.cache_dir)
+    other = tmp_path / "other.geojson"
+    write_boundaries(replace(boundaries, id="other"), other)
+    changed = settings.model_copy(update={"boundaries_file": other})
+    with pytest.raises(UserError, match="begun with another boundary set"):
+        await asyncio.to_thread(publish_configuration, changed)
+    assert len(read_all(settings, Topics.of(settings).config.name)) == 1
