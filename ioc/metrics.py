@@ -9,7 +9,7 @@ DELAY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 6
 
 READY = Gauge("ioc_ready", "1 where the process does its work, 0 where it starts, waits or stalls.")
 BEAT = Gauge(
-    "ioc_beat_seconds", "When the event loop last turned, Unix seconds; 0 where a process has none or starts."
+    "ioc_beat_seconds", "When the process last said that it moves on, Unix seconds; 0 while it starts."
 )
 
 # sense

@@ -147,7 +147,7 @@ def test_each_process_is_scraped_at_its_default_port(file: str, host: str | None
 
 
 def test_a_beat_is_seen_by_prometheus() -> None:
-    """The rule about a stalled event loop reads what Health.beat writes, with the same patience as /healthz."""
+    """The rule about a stuck process reads what Health.beat writes, with the same patience as /healthz."""
     ioc.metrics.BEAT.set(0)
     Health().beat()
     (sample,) = next(iter(ioc.metrics.BEAT.collect())).samples
