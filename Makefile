@@ -22,7 +22,7 @@ run: install ## Run everything on this machine with a recorded day; Ctrl-C ends 
 test: $(VENV)/.dev tools ## Run all tests, those on a real broker and in a real browser too
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest $(PYTEST_ARGS)
 
-check: lint unit integration ## What must hold before a commit
+check: lint test ## What must hold before a commit: style, format, types and all tests
 
 lint: $(VENV)/.dev ## Style, format and types
 	$(VENV)/bin/ruff check

@@ -84,3 +84,9 @@ WALL_DELAY = Histogram(
     "From the broker's append of a located event or alert to the wall sending it on.",
     buckets=DELAY_BUCKETS,
 )
+
+
+def forget_partition(topic: str, partition: int) -> None:
+    """Drop what is said of a partition that this process no longer holds: another one says it now."""
+    for gauge in (LAG, CLOCK_SECONDS, CLOCK_SEEN):
+        gauge.remove(topic, str(partition))

@@ -181,6 +181,7 @@ class Worker:
             held = self._held.pop(tp, None)
             if held is not None:
                 await held.lease.release()
+                metrics.forget_partition(tp.topic, tp.partition)
 
     def _crash(self, tp: TP, error: BaseException) -> None:
         """End the process: what this chunk did is not committed, or not known to be."""

@@ -7,9 +7,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 from aiokafka.structs import TopicPartition
 
+from alerts.lifecycle import AlertChange
 from alerts.model import SEVERITIES
 from geo.cache import load_boundaries
 from ioc import metrics
@@ -77,6 +79,11 @@ class CorrelateProcessor:
     def __init__(self, of: Correlating, province: str) -> None:
         self._correlating, self._province = of, province
         self._outcome = correlating.Outcome()
+        for change in get_args(AlertChange):
+            for severity in SEVERITIES:
+                metrics.ALERT_CHANGES.labels(
+                    change, severity
+                )  # from the start, so that the first one is an increase
         self._count_open()
 
     @property
