@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import tempfile
-import unicodedata
 import zlib
 from collections import Counter
 from datetime import datetime
@@ -17,39 +16,24 @@ from typing import Any
 
 import geopandas
 import numpy as np
-import pandas
 import shapely
 from numpy.typing import NDArray
 
 from geo.boundaries import BoundarySet, Commune, boundary_set
+from geo.columns import (
+    CODE_DIGITS,
+    CODE_NAMES,
+    NAME_NAMES,
+    PROVINCE_DIGITS,
+    PROVINCE_NAMES,
+    find_column,
+    require_column,
+    texts,
+)
+from geo.shapes import POLYGONAL, repaired
 from ioc.errors import UserError
 
 log = logging.getLogger(__name__)
-
-#: Names that a property goes by, best first, as `_plain` spells them.
-CODE_NAMES = (
-    "code",
-    "ma",
-    "maxa",
-    "maphuongxa",
-    "maphuong",
-    "communecode",
-    "wardcode",
-    "adm3pcode",
-    "adm2pcode",
-)
-NAME_NAMES = (
-    "fullname",
-    "tendaydu",
-    "name",
-    "ten",
-    "tenxa",
-    "tenphuongxa",
-    "communename",
-    "wardname",
-    "commune",
-)
-PROVINCE_NAMES = ("provincecode", "matinh", "maprovince", "matinhthanh", "adm1pcode")
 
 #: Member of a file written here that keeps what the features cannot say.
 _MEMBER = "boundary_set"
@@ -79,13 +63,14 @@ def read_boundaries(
     content = _content(path)
     stated = _stated(content)
     frame = _frame(content, path)
-    code_column = _column(frame, CODE_NAMES, "code", path)
-    name_column = _column(frame, NAME_NAMES, "name", path)
-    codes, names = _texts(frame, code_column, 5, path), _texts(frame, name_column, 0, path)
-    if province is not None and _find(frame, PROVINCE_NAMES) is None:
+    code_column = require_column(frame, CODE_NAMES, "code", path)
+    name_column = require_column(frame, NAME_NAMES, "name", path)
+    codes, names = texts(frame, code_column, CODE_DIGITS, path), texts(frame, name_column, 0, path)
+    if province is not None and find_column(frame, PROVINCE_NAMES) is None:
         provinces = [province] * len(frame)
     else:
-        provinces = _texts(frame, _column(frame, PROVINCE_NAMES, "province code", path), 2, path)
+        province_column = require_column(frame, PROVINCE_NAMES, "province code", path)
+        provinces = texts(frame, province_column, PROVINCE_DIGITS, path)
     if twice := sorted(code for code, count in Counter(codes).items() if count > 1):
         raise UserError(
             f"commune codes occur more than once: {', '.join(twice[:10])}",
@@ -208,53 +193,10 @@ def _frame(content: bytes, path: Path) -> geopandas.GeoDataFrame:
         ) from None
 
 
-def _plain(name: str) -> str:
-    """A property's name without case, accents and signs: Mã_Xã is maxa."""
-    decomposed = unicodedata.normalize("NFD", name.lower().replace("đ", "d"))
-    return "".join(letter for letter in decomposed if letter.isascii() and letter.isalnum())
-
-
-def _find(frame: geopandas.GeoDataFrame, names: tuple[str, ...]) -> str | None:
-    present = {_plain(str(column)): str(column) for column in frame.columns if column != frame.geometry.name}
-    return next((present[name] for name in names if name in present), None)
-
-
-def _column(frame: geopandas.GeoDataFrame, names: tuple[str, ...], what: str, path: Path) -> str:
-    """The column that holds `what`. Raises `UserError` naming those that are there."""
-    found = _find(frame, names)
-    if found is None:
-        there = ", ".join(str(column) for column in frame.columns if column != frame.geometry.name) or "none"
-        raise UserError(
-            f"boundaries file has no property with the {what} of a commune",
-            f"{path}: its properties are {there}",
-            f"name one of them {names[0] if what != 'province code' else 'province_code'}",
-        )
-    return found
-
-
-def _texts(frame: geopandas.GeoDataFrame, column: str, digits: int, path: Path) -> list[str]:
-    """A column as text; official codes that were stored as numbers get their leading zeros back."""
-    values = frame[column]
-    if values.isna().any():
-        raise UserError(
-            f"property {column} is empty in {int(values.isna().sum())} of {len(frame)} features",
-            f"{path}: the first is feature {int(values.isna().argmax()) + 1}",
-            "complete the file",
-        )
-    if pandas.api.types.is_numeric_dtype(values):
-        return [f"{value:0{digits}.0f}" for value in values]
-    texts = [unicodedata.normalize("NFC", str(value)).strip() for value in values]
-    if "" in texts:
-        raise UserError(
-            f"property {column} is empty", f"{path}: feature {texts.index('') + 1}", "complete the file"
-        )
-    return texts
-
-
 def _polygons(frame: geopandas.GeoDataFrame, labels: list[str], path: Path) -> NDArray[np.object_]:
     """Valid Polygons and MultiPolygons in longitude and latitude, without heights."""
     shapes = shapely.force_2d(np.asarray(frame.geometry.values, dtype=object))
-    polygonal = np.isin(shapely.get_type_id(shapes), (3, 6)) & ~shapely.is_empty(shapes)
+    polygonal = np.isin(shapely.get_type_id(shapes), POLYGONAL) & ~shapely.is_empty(shapes)
     if not polygonal.all():
         first = int(np.flatnonzero(~polygonal)[0])
         kind = shapes[first].geom_type if shapes[first] is not None else "no geometry"
@@ -275,12 +217,10 @@ def _polygons(frame: geopandas.GeoDataFrame, labels: list[str], path: Path) -> N
         )
     for i in np.flatnonzero(~shapely.is_valid(shapes)):
         log.warning("%s: %s repaired: %s", path, labels[i], shapely.is_valid_reason(shapes[i]))
-        parts = shapely.get_parts(shapely.make_valid(shapes[i], method="structure", keep_collapsed=False))
-        parts = shapely.get_parts(parts[np.isin(shapely.get_type_id(parts), (3, 6))])
-        parts = parts[~shapely.is_empty(parts)]
-        if not len(parts):
+        shape = repaired(shapes[i])
+        if shape is None:
             raise UserError(
                 "a polygon has no area", f"{path}: {labels[i]}", "give each commune a Polygon or MultiPolygon"
             )
-        shapes[i] = parts[0] if len(parts) == 1 else shapely.MultiPolygon(list(parts))
+        shapes[i] = shape
     return shapes

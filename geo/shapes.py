@@ -1,0 +1,31 @@
+"""Polygons as arrays: the true area, and the repair of what is not valid."""
+
+from __future__ import annotations
+
+import geopandas
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+#: The type ids, in shapely, of a Polygon and a MultiPolygon.
+POLYGONAL = (3, 6)
+
+
+def repaired(shape: shapely.Geometry) -> shapely.Geometry | None:
+    """The area that an invalid polygon encloses, as a valid Polygon or MultiPolygon; None where it has none."""
+    parts = shapely.get_parts(shapely.make_valid(shape, method="structure", keep_collapsed=False))
+    parts = shapely.get_parts(parts[np.isin(shapely.get_type_id(parts), POLYGONAL)])
+    parts = parts[~shapely.is_empty(parts)]
+    if not len(parts):
+        return None
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(list(parts))
+
+
+def in_metres(shapes: NDArray[np.object_], around: NDArray[np.object_] | None = None) -> NDArray[np.object_]:
+    """Shapes in WGS 84 degrees on a plane in metres that keeps areas (Lambert's, about their middle).
+
+    `around` are other shapes whose middle is to be taken, so that results of two calls can be compared.
+    """
+    west, south, east, north = shapely.total_bounds(shapes if around is None else around)
+    plane = f"+proj=laea +lon_0={(west + east) / 2} +lat_0={(south + north) / 2} +datum=WGS84 +units=m"
+    return np.asarray(geopandas.GeoSeries(list(shapes), crs=4326).to_crs(plane).values, dtype=object)
