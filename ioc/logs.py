@@ -10,7 +10,7 @@ _LEVELS = {
     "mode": logging.WARNING,
     "streams.chunks": logging.WARNING,  # Faust logs under the module of its subclasses
     "aiokafka": logging.ERROR,
-    "kafka": logging.ERROR,
+    "kafka": logging.CRITICAL,  # each attempt to connect; our own message says what came of them
 }
 
 #: Logged as errors, but only "try again": a new broker has no group coordinator for its first moment.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from kafka.errors import TopicAlreadyExistsError as TopicExists
 from ioc.errors import UserError
 from ioc.settings import Settings
 from streams.topics import Topic, Topics
+
+log = logging.getLogger(__name__)
 
 #: Seconds to go on trying a cluster that does not answer.
 REACH_SECONDS = 15.0
@@ -137,17 +140,21 @@ def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
 def _connect(settings: Settings) -> KafkaAdminClient:
     """A connected client, tried for `REACH_SECONDS`: a worker may start a moment before its broker."""
     until = time.monotonic() + REACH_SECONDS
+    told = False
     while True:
         try:
             return KafkaAdminClient(
                 bootstrap_servers=settings.bootstrap.split(","),
                 client_id="ioc-admin",
-                bootstrap_timeout_ms=max(500, int(1000 * (until - time.monotonic()))),
+                bootstrap_timeout_ms=max(500, int(1000 * min(3.0, until - time.monotonic()))),
                 reconnect_backoff_max_ms=500,
             )
         except (KafkaError, OSError, ValueError) as error:
             if time.monotonic() >= until - 0.5 or isinstance(error, ValueError):
                 raise _unreachable(settings, error) from None
+            if not told:
+                log.info("no Kafka answers at %s yet; trying for %.0f s", settings.bootstrap, REACH_SECONDS)
+                told = True
         Event().wait(0.2)
 
 
