@@ -6,20 +6,26 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from streams.topics import Topics
 from tests.conftest import Kafka
 from tests.planned import END, SCENARIO, as_planned, planned
 from tests.system import alert_changes, by_alert, read_all, running, wait_until_judged
 
 
-def test_the_scenarios_alerts_come_out_at_full_speed(kafka: Kafka, tmp_path: Path) -> None:
-    """The alerts are those on the scenario's list, and every event is located or a dead letter, once."""
-    settings = kafka.settings(inventory_file=SCENARIO / "inventory.yaml")
+@pytest.mark.parametrize(("speed", "chunk_records"), [("max", 2000), ("3600", 150)])
+def test_the_scenarios_alerts_come_out(kafka: Kafka, tmp_path: Path, speed: str, chunk_records: int) -> None:
+    """The alerts are those on the scenario's list, and every event is located or a dead letter, once.
+
+    At full speed, and with a day in 24 seconds and small chunks.
+    """
+    settings = kafka.settings(inventory_file=SCENARIO / "inventory.yaml", chunk_records=chunk_records)
     topics = Topics.of(settings)
     with running(settings, tmp_path) as system:
         system.start("sense")
         system.start("correlate")
-        system.start("replay", "replay", "can-tho-spring-tide", "--speed", "max", "--run", "r")
+        system.start("replay", "replay", "can-tho-spring-tide", "--speed", speed, "--run", "r")
         wait_until_judged(system, END, 120)
         assert system.processes["replay"].wait(10) == 0, system.log("replay")
     changes = alert_changes(settings)
