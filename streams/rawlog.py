@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 import msgspec
+from aiokafka.errors import KafkaError as AsyncKafkaError
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
@@ -162,7 +163,7 @@ class RawLog:
         # Once it has failed, kafka-python repeats the first error as text only.
         if isinstance(error, _FENCED) or any(kind.__name__ in str(error) for kind in _FENCED):
             raise Fenced(self._id) from None
-        if isinstance(error, KafkaError | OSError):
+        if isinstance(error, KafkaError | AsyncKafkaError | OSError):
             raise Unanswered(f"{type(error).__name__}: {error}") from error
         raise error
 

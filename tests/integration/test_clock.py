@@ -136,7 +136,7 @@ def test_waits_for_a_broker_that_is_away(own_settings: Callable[..., Settings]) 
     thread = threading.Thread(
         target=run_clock,
         args=(settings,),
-        kwargs={"stop": stop, "config": "c", "health": Told()},
+        kwargs={"stop": stop, "health": Told()},
         daemon=True,
     )
     thread.start()
