@@ -16,6 +16,7 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pandas
 import shapely
 from numpy.typing import NDArray
 
@@ -35,8 +36,15 @@ from ioc.errors import UserError
 
 log = logging.getLogger(__name__)
 
+#: Property of a file written here, for communes of a former map.
+_FORMER_PROVINCE = "former_province_code"
+
 #: Member of a file written here that keeps what the features cannot say.
 _MEMBER = "boundary_set"
+#: Property of a file written here: `Commune.former_province`, where there is one.
+_FORMER = "former_province_code"
+#: The member is among the first bytes of the file.
+_HEAD = 20_000
 
 
 def read_boundaries(
@@ -61,7 +69,7 @@ def read_boundaries(
     empty, codes are not unique, or a geometry is no polygon or not in longitude and latitude.
     """
     content = _content(path)
-    stated = _stated(content)
+    said = _stated(content)
     frame = _frame(content, path)
     code_column = require_column(frame, CODE_NAMES, "code", path)
     name_column = require_column(frame, NAME_NAMES, "name", path)
@@ -71,6 +79,9 @@ def read_boundaries(
     else:
         province_column = require_column(frame, PROVINCE_NAMES, "province code", path)
         provinces = texts(frame, province_column, PROVINCE_DIGITS, path)
+    former: list[str | None] = [None] * len(frame)
+    if _FORMER in frame.columns:
+        former = [None if pandas.isna(code) else str(code) for code in frame[_FORMER]]
     if twice := sorted(code for code, count in Counter(codes).items() if count > 1):
         raise UserError(
             f"commune codes occur more than once: {', '.join(twice[:10])}",
@@ -81,49 +92,78 @@ def read_boundaries(
     geometries = _polygons(frame, labels, path)
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
     return boundary_set(
-        id=id or stated.get("id") or stem,
-        approximate=bool(stated.get("approximate", False)) if approximate is None else approximate,
-        source=source or stated.get("source") or path.name,
-        licence=licence or stated.get("licence") or "",
-        communes=[Commune(*fields) for fields in zip(codes, names, provinces, strict=True)],
+        id=id or said.get("id") or stem,
+        approximate=bool(said.get("approximate", False)) if approximate is None else approximate,
+        source=source or said.get("source") or path.name,
+        licence=licence or said.get("licence") or "",
+        communes=[Commune(*fields) for fields in zip(codes, names, provinces, former, strict=True)],
         geometries=geometries,
-        valid_from=valid_from or _date(stated, "valid_from", path),
-        valid_until=valid_until or _date(stated, "valid_until", path),
+        valid_from=valid_from or _date(said, "valid_from", path),
+        valid_until=valid_until or _date(said, "valid_until", path),
     )
 
 
 def write_boundaries(boundaries: BoundarySet, path: Path) -> None:
-    """Write a GeoJSON that `read_boundaries` reads back to the same set and version.
+    """Write a GeoJSON, packed where the name ends with .gz, that `read_boundaries` reads back to the same set
+    and version.
 
     The file appears complete or not at all. Raises `OSError`.
     """
-    stated = {
+    said = {
         "id": boundaries.id,
         "version": boundaries.version,
         "approximate": boundaries.approximate,
         "source": boundaries.source,
         "licence": boundaries.licence,
+        "communes": len(boundaries.communes),
         "valid_from": boundaries.valid_from and boundaries.valid_from.isoformat(),
         "valid_until": boundaries.valid_until and boundaries.valid_until.isoformat(),
     }
     features = [
         {
             "type": "Feature",
-            "properties": {"code": commune.code, "name": commune.name, "province_code": commune.province},
+            "properties": _properties(commune),
             "geometry": shapely.geometry.mapping(geometry),
         }
         for commune, geometry in zip(boundaries.communes, boundaries.geometries, strict=True)
     ]
-    collection = {"type": "FeatureCollection", _MEMBER: stated, "features": features}
-    text = json.dumps(collection, ensure_ascii=False, separators=(",", ":"))
+    collection = {"type": "FeatureCollection", _MEMBER: said, "features": features}
+    content = json.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()
+    if path.suffix == ".gz":
+        content = gzip.compress(content, compresslevel=6, mtime=0)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _properties(commune: Commune) -> dict[str, str]:
+    properties = {"code": commune.code, "name": commune.name, "province_code": commune.province}
+    return properties if commune.former_province is None else {**properties, _FORMER: commune.former_province}
+
+
+def stated(path: Path) -> dict[str, Any]:
+    """What a file written here says of its set without the communes: id, version, approximate, source, licence,
+    communes (how many), valid_from and valid_until (RFC 3339 or None).
+
+    Empty for other files. Raises `OSError` where the start of the file cannot be read.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return _stated(file.read(_HEAD))
+    except (EOFError, zlib.error) as error:
+        raise OSError(str(error)) from None
+
+
+def _properties(commune: Commune) -> dict[str, str]:
+    properties = {"code": commune.code, "name": commune.name, "province_code": commune.province}
+    if commune.former_province is not None:
+        properties[_FORMER_PROVINCE] = commune.former_province
+    return properties
 
 
 def stated_version(path: Path) -> str | None:
@@ -147,19 +187,19 @@ def _content(path: Path) -> bytes:
 
 def _stated(content: bytes) -> dict[str, Any]:
     """What a file written here says of itself: at its start, so that the rest need not be parsed."""
-    head = content[:20_000].decode("utf-8", errors="ignore")
+    head = content[:_HEAD].decode("utf-8", errors="ignore")
     start = head.find(f'"{_MEMBER}":')
     if start < 0:
         return {}
     try:
-        stated, _ = json.JSONDecoder().raw_decode(head[start + len(_MEMBER) + 3 :].lstrip())
+        said, _ = json.JSONDecoder().raw_decode(head[start + len(_MEMBER) + 3 :].lstrip())
     except ValueError:
         return {}
-    return stated if isinstance(stated, dict) else {}
+    return said if isinstance(said, dict) else {}
 
 
-def _date(stated: dict[str, Any], name: str, path: Path) -> datetime | None:
-    value = stated.get(name)
+def _date(said: dict[str, Any], name: str, path: Path) -> datetime | None:
+    value = said.get(name)
     if value is None:
         return None
     try:
@@ -191,6 +231,13 @@ def _frame(content: bytes, path: Path) -> geopandas.GeoDataFrame:
             f"{path}: {error}",
             "convert the file to EPSG:4326",
         ) from None
+
+
+def _former_provinces(frame: geopandas.GeoDataFrame) -> list[str | None]:
+    """The codes that a file written here has for communes of a former map."""
+    if _FORMER_PROVINCE not in frame.columns:
+        return [None] * len(frame)
+    return [None if pandas.isna(value) else str(value) for value in frame[_FORMER_PROVINCE]]
 
 
 def _polygons(frame: geopandas.GeoDataFrame, labels: list[str], path: Path) -> NDArray[np.object_]:
