@@ -135,7 +135,7 @@ def repair_rings(shapes: Shapes, codes: Sequence[str]) -> tuple[Shapes, list[Fin
     A polygon without area stays as it is, with an error.
     """
     mended, found = shapes.copy(), []
-    for i in np.flatnonzero(~shapely.is_valid(shapes)):
+    for i in np.flatnonzero(~shapely.is_valid(shapes)).tolist():
         reason, shape = shapely.is_valid_reason(shapes[i]), repaired(shapes[i])
         if shape is None:
             found.append(Finding("error", "not-polygon", f"a polygon without area: {reason}", (codes[i],)))

@@ -159,13 +159,6 @@ def stated(path: Path) -> dict[str, Any]:
         raise OSError(str(error)) from None
 
 
-def _properties(commune: Commune) -> dict[str, str]:
-    properties = {"code": commune.code, "name": commune.name, "province_code": commune.province}
-    if commune.former_province is not None:
-        properties[_FORMER_PROVINCE] = commune.former_province
-    return properties
-
-
 def stated_version(path: Path) -> str | None:
     """The version that a file written here says it holds; None for other files. Raises `UserError` as reading
     does."""

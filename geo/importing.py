@@ -30,6 +30,7 @@ from geo.columns import (
     texts,
 )
 from geo.coverage import TOLERANCE_M2, check_coverage
+from geo.files import stated
 from geo.official import OfficialList, official_list
 from geo.reading import Features, read_features, require
 from geo.report import Finding, Report, tolerated
@@ -140,7 +141,7 @@ def examine(path: Path, said: Said) -> tuple[Report, BoundarySet | None]:
         return report, None
     made = boundary_set(
         id=said.id,
-        approximate=said.approximate,
+        approximate=said.approximate or _says_approximate(path),
         source=said.source or path.name,
         licence=said.licence,
         communes=communes,
@@ -149,6 +150,11 @@ def examine(path: Path, said: Said) -> tuple[Report, BoundarySet | None]:
         valid_until=said.valid_until,
     )
     return replace(report, ref=made.ref), made
+
+
+def _says_approximate(path: Path) -> bool:
+    """A file written by this program may say that it is approximate; importing it does not make it better."""
+    return path.is_file() and stated(path).get("approximate") is True
 
 
 def _communes(

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Protocol
 
 import geopandas
 import numpy as np
@@ -160,7 +160,11 @@ def _unzip(path: Path, target: Path) -> None:
         raise UserError("the ZIP cannot be unpacked", f"{path}: {error}", "make it anew") from None
 
 
-def _copy(packed: IO[bytes], target: Path, limit: int, path: Path) -> int:
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _copy(packed: _Stream, target: Path, limit: int, path: Path) -> int:
     """Unpack one stream; returns its bytes. Raises `UserError` above the limit."""
     written = 0
     try:

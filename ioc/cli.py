@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ioc.boundaries import app as boundaries_app
 from ioc.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ The same piece by piece, each in a terminal of its own:
 Every choice is a setting, read from the environment as IOC_...: see `ioc settings`.
 """,
 )
+app.add_typer(boundaries_app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -20,7 +20,7 @@ def topic_table(settings: Settings) -> str:
         )
         for topic in Topics.of(settings)
     ]
-    return _columns([("topic", "key", "partitions", "keeps", "schema"), *rows])
+    return columns([("topic", "key", "partitions", "keeps", "schema"), *rows])
 
 
 def settings_table(settings: Settings) -> str:
@@ -35,7 +35,8 @@ def settings_table(settings: Settings) -> str:
     return "\n".join([*blocks, "", "* set in the environment; the others have their defaults"])
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> str:
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equally many cells as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
