@@ -38,11 +38,8 @@ log = logging.getLogger(__name__)
 
 #: Property of a file written here, for communes of a former map.
 _FORMER_PROVINCE = "former_province_code"
-
 #: Member of a file written here that keeps what the features cannot say.
 _MEMBER = "boundary_set"
-#: Property of a file written here: `Commune.former_province`, where there is one.
-_FORMER = "former_province_code"
 #: The member is among the first bytes of the file.
 _HEAD = 20_000
 
@@ -79,9 +76,7 @@ def read_boundaries(
     else:
         province_column = require_column(frame, PROVINCE_NAMES, "province code", path)
         provinces = texts(frame, province_column, PROVINCE_DIGITS, path)
-    former: list[str | None] = [None] * len(frame)
-    if _FORMER in frame.columns:
-        former = [None if pandas.isna(code) else str(code) for code in frame[_FORMER]]
+    former = _former_provinces(frame)
     if twice := sorted(code for code, count in Counter(codes).items() if count > 1):
         raise UserError(
             f"commune codes occur more than once: {', '.join(twice[:10])}",
@@ -143,7 +138,9 @@ def write_boundaries(boundaries: BoundarySet, path: Path) -> None:
 
 def _properties(commune: Commune) -> dict[str, str]:
     properties = {"code": commune.code, "name": commune.name, "province_code": commune.province}
-    return properties if commune.former_province is None else {**properties, _FORMER: commune.former_province}
+    if commune.former_province is not None:
+        properties[_FORMER_PROVINCE] = commune.former_province
+    return properties
 
 
 def stated(path: Path) -> dict[str, Any]:
