@@ -19,6 +19,7 @@ from ioc.errors import UserError
 from ioc.health import Health
 from ioc.metrics import CLOCK_HELD, CLOCK_RECORDS
 from ioc.settings import Settings
+from streams.current import CurrentConfiguration
 from streams.rawlog import Fenced, RawLog, Unanswered
 from streams.schemas import CLOCK_KEY, Clock
 
@@ -63,13 +64,14 @@ def run_clock(
     """Write clock records until `stop` is set, every `interval` seconds; a broker that is away is waited for.
 
     `now` is the wall clock. `config` is the hash that the records carry; None publishes the installation's
-    configuration and takes its hash.
+    configuration, and follows what is made current while it runs.
 
     Raises `UserError` where another clock writes to the same topics.
     """
     timebase = timebase or Timebase()
     raw = RawLog(settings, "ioc-clock", stop)
     writer = _ClockWriter(raw)
+    current: CurrentConfiguration | None = None
     pause = _PAUSE
     due = time.monotonic()
     try:
@@ -77,11 +79,9 @@ def run_clock(
             if health is not None:
                 health.beat()
             try:
-                if config is None:
-                    from streams.configuration import publish_configuration
-
-                    config = raw.within(lambda: publish_configuration(settings))
-                writer.tick(timebase.now(now()), config)
+                if config is None and current is None:
+                    current = raw.within(lambda: CurrentConfiguration(settings, stop))
+                writer.tick(timebase.now(now()), current.hash if current else config or "")
             except Unanswered as error:
                 raw.close()
                 writer.connected = False

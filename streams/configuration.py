@@ -31,6 +31,9 @@ from streams.transactions import read_latest, reader
 
 log = logging.getLogger(__name__)
 
+#: Key in ioc.config of the hash that clock records are to name from now on.
+CURRENT_KEY = b"current"
+
 DEFAULT_RULES = Path(alerts.__file__).parent / "rules" / "default.yaml"
 EMPTY_INVENTORY = "version: 1\nsources: []\n"
 
@@ -89,11 +92,20 @@ def local_record(settings: Settings, boundaries: BoundarySet) -> ConfigurationRe
     return record
 
 
-def publish_configuration(settings: Settings) -> str:
-    """Put this installation's configuration into ioc.config and return its hash.
+@dataclass(frozen=True)
+class Published:
+    """A configuration in ioc.config that was made the current one."""
 
-    Writing the same one again changes nothing: the topic is compacted and the key is the content's hash. Not to
-    be called on a running event loop.
+    hash: str
+    #: Offset of the record that made it so.
+    offset: int
+
+
+def publish_configuration(settings: Settings) -> Published:
+    """Put this installation's configuration into ioc.config and make it the current one.
+
+    Writing the same one again changes nothing: the topic is compacted and the key is the content's hash. Whoever
+    writes clock records names it from its next one on. Not to be called on a running event loop.
 
     Raises `UserError` where a file is wrong, or where this log was begun with another boundary set: workers have
     one set at a time, so they could not judge what is in the log already.
@@ -109,13 +121,13 @@ def publish_configuration(settings: Settings) -> str:
         )
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
     try:
-        sent = producer.send(
-            Topics.of(settings).config.name, key=record.hash.encode(), value=msgspec.json.encode(record)
-        )
-        sent.get(timeout=30)
+        topic, hash_ = Topics.of(settings).config.name, record.hash.encode()
+        # First the content, then its name: who reads the one can read the other.
+        producer.send(topic, key=hash_, value=msgspec.json.encode(record)).get(timeout=30)
+        sent = producer.send(topic, key=CURRENT_KEY, value=hash_).get(timeout=30)
+        return Published(record.hash, sent.offset)
     finally:
         producer.close()
-    return record.hash
 
 
 async def _boundaries_in_use(settings: Settings) -> set[str]:
@@ -123,7 +135,11 @@ async def _boundaries_in_use(settings: Settings) -> set[str]:
     tp = TopicPartition(Topics.of(settings).config.name, 0)
     async with reader(settings.bootstrap, tp) as consumer:
         records = await read_latest(consumer, tp)
-    return {msgspec.json.decode(value, type=ConfigurationRecord).boundaries for value in records.values()}
+    return {
+        msgspec.json.decode(value, type=ConfigurationRecord).boundaries
+        for key, value in records.items()
+        if key != CURRENT_KEY
+    }
 
 
 class Configurations:

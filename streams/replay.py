@@ -27,6 +27,7 @@ from ioc.errors import UserError
 from ioc.health import Health
 from ioc.metrics import CLOCK_RECORDS, REPLAYED
 from ioc.settings import Settings
+from streams.current import CurrentConfiguration
 from streams.rawlog import Fenced, RawLog, Record, Unanswered
 from streams.recording import ClockLine, EventLine, RawLine, first_and_last_clock, read_recording
 from streams.schemas import CLOCK_KEY, Clock
@@ -64,7 +65,7 @@ def run_replay(
     `speed` is seconds of the recording in a second, None as fast as it goes. `run` names the replay: started
     again under the same name it goes on where it stopped. Without `clock` only events are published and it
     always begins at the start. `config` is the hash that clock records carry; None publishes the
-    installation's configuration and takes its hash.
+    installation's configuration, and follows what is made current meanwhile.
 
     Raises `UserError` where the recording is not usable, the time would go back, another replay of that name
     runs, or the broker stays away.
@@ -79,14 +80,15 @@ def run_replay(
         writer.connect()
         if stop.is_set():
             return
+        current = None
         if clock and config is None:
-            from streams.configuration import publish_configuration
-
-            config = raw.within(lambda: publish_configuration(settings))
+            current = raw.within(lambda: CurrentConfiguration(settings, stop))
         tape = Tape(recording, run, first, last, loop=loop)
         begin = tape.start(raw.last_clock() if clock else None)
         steps = tape.steps(begin)
-        transactions = Transactions(settings, raw.partitions if clock else (), config or "")
+        transactions = Transactions(
+            settings, raw.partitions if clock else (), lambda: current.hash if current else config or ""
+        )
         _publish(steps, transactions, writer, speed, begin.after, progress, stop, health)
     except Fenced:
         raise UserError(
@@ -213,8 +215,10 @@ class _Transaction:
 class Transactions:
     """Makes transactions of steps."""
 
-    def __init__(self, settings: Settings, clocks: Iterable[tuple[str, int]], config: str) -> None:
-        """`clocks` are the partitions that get clock records."""
+    def __init__(
+        self, settings: Settings, clocks: Iterable[tuple[str, int]], config: Callable[[], str]
+    ) -> None:
+        """`clocks` are the partitions that get clock records; `config` says which configuration is current."""
         self._topics = {stream: topic.name for stream, topic in Topics.of(settings).raw.items()}
         self._clocks, self._config = tuple(clocks), config
         self._partition = lru_cache(100_000)(lambda key: partition_of(key, settings.raw_partitions))
@@ -223,11 +227,12 @@ class Transactions:
         """One transaction of several steps of one run."""
         records: list[Record] = []
         events: dict[str, int] = {}
+        config = self._config()
         for step in steps:
             for stream, key, value in step.records:
                 events[stream] = events.get(stream, 0) + 1
                 records.append((self._topics[stream], self._partition(key), key, value))
-            value = msgspec.json.encode(Clock(clock=step.clock, config=self._config, run=step.run))
+            value = msgspec.json.encode(Clock(clock=step.clock, config=config, run=step.run))
             records.extend((topic, number, CLOCK_KEY, value) for topic, number in self._clocks)
         return _Transaction(records, events, steps[-1].run, steps[-1].clock)
 

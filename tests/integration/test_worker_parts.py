@@ -96,7 +96,7 @@ async def test_a_large_chunk_is_written_whole(settings: Settings) -> None:
 
 async def test_a_configuration_is_found_by_whoever_asks_first(settings: Settings) -> None:
     """Several partitions ask at once, again and again: none is told that it is not there."""
-    name = await asyncio.to_thread(publish_configuration, settings)
+    name = (await asyncio.to_thread(publish_configuration, settings)).hash
     boundaries = load_boundaries(None, settings.provinces, settings.cache_dir)
     for _ in range(10):
         several = [Configurations(settings, boundaries) for _ in range(4)]
@@ -115,4 +115,4 @@ async def test_another_boundary_set_is_refused_before_anything_is_written(
     changed = settings.model_copy(update={"boundaries_file": other})
     with pytest.raises(UserError, match="begun with another boundary set"):
         await asyncio.to_thread(publish_configuration, changed)
-    assert len(read_all(settings, Topics.of(settings).config.name)) == 1
+    assert len(read_all(settings, Topics.of(settings).config.name)) == 2

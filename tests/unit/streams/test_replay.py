@@ -181,7 +181,7 @@ def test_clock_records_reach_every_partition_last(recording: Path) -> None:
     partitions = [
         (f"p.ioc.{stream}", n) for stream in ("traffic", "flood", "camera", "report") for n in range(3)
     ]
-    transactions = Transactions(settings, partitions, "hash")
+    transactions = Transactions(settings, partitions, lambda: "hash")
     steps = list(tape(recording).steps(Start(0)))
     made = transactions.of(steps[1:])
     assert made.events == {"flood": 2, "report": 1}

@@ -43,7 +43,7 @@ def raw(settings: Settings, configuration: Configuration) -> Raw:
         for topic in Topics.of(settings).raw.values()
         for number in range(settings.raw_partitions)
     ]
-    transactions = Transactions(settings, clocks, configuration.hash)
+    transactions = Transactions(settings, clocks, lambda: configuration.hash)
     return [record for step in tape.steps(tape.start(None)) for record in transactions.of([step]).records]
 
 
