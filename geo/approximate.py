@@ -1,7 +1,7 @@
-"""An approximate map of today's communes, for whoever has no official one at hand.
+"""Approximate maps of today's communes and of those before the reform, for whoever has no official ones at hand.
 
-The project ships no polygons of the present communes, but the points, areas and legacy bounding boxes of
-`geo.units` tell roughly where they lie. The method, on a raster of cells:
+The project ships no polygons of communes, but the points, areas and legacy bounding boxes of `geo.units` tell
+roughly where they lie. The method, on a raster of cells:
 
 1. A cell belongs to the legacy commune in whose bounding box it lies most centrally, and so to the present
    commune that this one became; the distance to the present commune's point has a small say as well. Communes
@@ -11,28 +11,32 @@ The project ships no polygons of the present communes, but the points, areas and
 4. Each commune's cells become a polygon, and the staircases are smoothed for all at once, so that neighbours
    keep one common edge.
 
-For Cần Thơ it puts 85.6 % of the area into the right commune, measured against the official map.
+The former map divides the cells of each present commune between the legacy ones that it has parts of, so that the
+two maps agree but for the smoothing.
+
+For Cần Thơ 85.6 % of the area is in the right commune, measured against the official map.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from geo.boundaries import BoundarySet, boundary_set
+from geo.raster import CELL, NOBODY, Cells, Floats, Frame, Owners, fill_gaps, frames_around, scraps
+from geo.succession import tell_apart
 from geo.units import PACKAGE, Units, load_units, package_version
 from ioc.errors import UserError
 
 ID = "vn-approximate-2025-07"
+FORMER_ID = "vn-approximate-before-2025-07"
 #: Goes up when the method gives other polygons; a cached set of another method is not used.
-METHOD = 1
-#: Side of a cell, degrees (about 220 m).
-CELL = 0.002
+METHOD = 2
 #: The reform took effect on 1 July 2025, Vietnamese time (decision 19/2025/QĐ-TTg for the codes).
 VALID_FROM = datetime(2025, 7, 1, tzinfo=timezone(timedelta(hours=7)))
 
@@ -47,15 +51,14 @@ _MISPLACED = 3.0
 _FAR = 6.0
 #: A part smaller than this share of a commune's largest part is a scrap.
 _SCRAP = 0.25
-#: Staircases have steps of one cell; this removes them and keeps what is larger. In cells.
-_SMOOTHING = 1.5
+#: Of a former commune's mean share of a present one, the least side of a box, as a part of the square's.
+_SEED = 0.5
 
 #: Island zones (đặc khu) are called so.
 _ISLAND_ZONE = "Đặc khu"
 
-_NOBODY = -1
-
-_Floats = NDArray[np.float64]
+#: For each legacy commune the indexes of the present ones that it may have gone to.
+Became = Sequence[tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,41 +66,23 @@ class _Claims:
     """Boxes that claim their cells for a present commune, or for the nearest of several."""
 
     #: float64[m, 4]: west, south, east, north in degrees.
-    boxes: _Floats
+    boxes: Floats
     became: tuple[tuple[int, ...], ...]
     #: float64[n, 2] and float64[n]: the point and the radius to trust of each present commune, degrees.
-    anchors: _Floats
-    radii: _Floats
+    anchors: Floats
+    radii: Floats
 
-    def near(self, frame: _Frame) -> _Claims:
+    def near(self, frame: Frame) -> _Claims:
         """Those that reach into the frame."""
-        low = np.array([frame.left, frame.bottom]) * CELL
-        high = low + np.array([frame.columns, frame.rows]) * CELL
+        low, high = np.split(frame.bounds, 2)
         reach = np.flatnonzero(((self.boxes[:, :2] < high) & (self.boxes[:, 2:] > low)).all(axis=1))
         return replace(self, boxes=self.boxes[reach], became=tuple(self.became[i] for i in reach))
 
-
-@dataclass(frozen=True)
-class _Frame:
-    """A window of the raster; a cell's south-west corner is at (left + column, bottom + row) times CELL."""
-
-    left: int
-    bottom: int
-    columns: int
-    rows: int
-
-    def within(self, box: NDArray[np.float64]) -> tuple[slice, slice]:
-        """Rows and columns of the cells whose centres lie in the box."""
-        low = np.ceil(box[:2] / CELL - 0.5).astype(int) - (self.left, self.bottom)
-        high = np.floor(box[2:] / CELL - 0.5).astype(int) + 1 - (self.left, self.bottom)
-        column, row = np.maximum(low, 0)
-        return slice(int(row), int(max(row, high[1]))), slice(int(column), int(max(column, high[0])))
-
-    def centres(self, rows: slice, columns: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Longitudes as a row and latitudes as a column, degrees."""
-        lons = (self.left + np.arange(*columns.indices(self.columns), dtype=np.float64) + 0.5) * CELL
-        lats = (self.bottom + np.arange(*rows.indices(self.rows), dtype=np.float64) + 0.5) * CELL
-        return lons[None, :], lats[:, None]
+    def of(self, wanted: NDArray[np.bool_]) -> Floats:
+        """float64[k, 4]: the boxes of these communes, and a cell at the point of each."""
+        boxes = self.boxes[[bool(wanted[list(news)].any()) for news in self.became]]
+        points = self.anchors[wanted]
+        return np.concatenate([boxes, np.concatenate([points, points], axis=1)])
 
 
 def approximate_set(provinces: Sequence[str]) -> BoundarySet:
@@ -106,8 +91,45 @@ def approximate_set(provinces: Sequence[str]) -> BoundarySet:
     The same provinces, in whatever order, give the same version with the same version of the data. Raises
     `UserError` for a code that no province has.
     """
+    units, became = _units()
+    cells = _present_cells(units, became, _wanted(units, provinces))
+    return boundary_set(
+        id=ID,
+        approximate=True,
+        source=_source(),
+        licence=_licence(),
+        communes=[units.communes[i] for i in np.unique(cells.owner)],
+        geometries=cells.polygons(),
+        valid_from=VALID_FROM,
+    )
+
+
+def former_set(provinces: Sequence[str]) -> BoundarySet:
+    """The same for the communes before 1 July 2025, in the area of these provinces of today.
+
+    The codes are those of present provinces here too: "92" gives the communes of the former Cần Thơ, Hậu Giang
+    and Sóc Trăng. Raises `UserError` for a code that no present province has.
+    """
+    units, became = _units()
+    cells = _former_cells(units, became, _present_cells(units, became, _wanted(units, provinces)))
+    return boundary_set(
+        id=FORMER_ID,
+        approximate=True,
+        source=_source(),
+        licence=_licence(),
+        communes=[units.legacy[i] for i in np.unique(cells.owner)],
+        geometries=cells.polygons(),
+        valid_until=VALID_FROM,
+    )
+
+
+def _units() -> tuple[Units, Became]:
     units = load_units()
-    wanted = np.array([commune.province in provinces for commune in units.communes])
+    return units, tell_apart(units)[0]
+
+
+def _wanted(units: Units, provinces: Sequence[str]) -> NDArray[np.bool_]:
+    """bool[n]: whether a present commune is in one of the provinces. Raises `UserError`."""
     known = {commune.province for commune in units.communes}
     if unknown := sorted(set(provinces) - known) or ([] if provinces else ["none given"]):
         raise UserError(
@@ -115,33 +137,110 @@ def approximate_set(provinces: Sequence[str]) -> BoundarySet:
             f"the codes since 1 July 2025 are {', '.join(sorted(known))}",
             "correct IOC_PROVINCES",
         )
-    everyone = _claims(units)
-    frame = _frame(everyone, wanted)
-    claims = everyone.near(frame)
+    return np.array([commune.province in provinces for commune in units.communes])
 
-    scraps: list[NDArray[np.int32]] = []
-    owner = _owners(claims, frame, scraps)
+
+def _source() -> str:
+    return f"computed from the points and boxes of {PACKAGE} {package_version()}, method {METHOD}"
+
+
+def _licence() -> str:
+    return f"data of {PACKAGE}: MIT, Copyright (c) 2025 Tran Ngoc Minh Hieu"
+
+
+def _present_cells(units: Units, became: Became, wanted: NDArray[np.bool_]) -> Cells:
+    """The cells of the wanted present communes; each has one at least."""
+    everyone = _claims(units, became)
+    frames = frames_around(everyone.of(wanted))
+    claims = [everyone.near(frame) for frame in frames]
+    barred: list[list[Owners]] = [[] for _ in frames]
+    windows = [_owners(*each) for each in zip(claims, frames, barred, strict=True)]
     for _ in range(2):
-        scraps.append(_scraps(owner))
-        owner = _owners(claims, frame, scraps)
-    _fill_gaps(owner)
+        for names, more in zip(barred, scraps(windows, _SCRAP), strict=True):
+            names.append(more)
+        windows = [_owners(*each) for each in zip(claims, frames, barred, strict=True)]
+    for window in windows:
+        fill_gaps(window)
     targets = np.flatnonzero(wanted)
-    for missing in np.setdiff1d(targets, owner):
-        column, row = np.floor(claims.anchors[missing] / CELL).astype(int) - (frame.left, frame.bottom)
-        owner[row, column] = missing
+    # A commune that lost everywhere gets the middle of it, half its width; or one cell, where that middle is
+    # all that another has.
+    for share in (0.5, 0.0):
+        owned = np.unique(np.concatenate([np.unique(window) for window in windows]))
+        for missing in np.setdiff1d(targets, owned):
+            anchor, half = everyone.anchors[missing], share * everyone.radii[missing]
+            low, high = (np.floor((anchor + side) / CELL).astype(int) for side in (-half, half))
+            for frame, window in zip(frames, windows, strict=True):
+                (west, south), (east, north) = (
+                    np.clip(corner - (frame.left, frame.bottom), 0, (frame.columns, frame.rows))
+                    for corner in (low, high + 1)
+                )
+                window[south:north, west:east] = missing
+    return Cells.of(frames, windows, targets)
 
-    return boundary_set(
-        id=ID,
-        approximate=True,
-        source=f"computed from the points and boxes of {PACKAGE} {package_version()}, method {METHOD}",
-        licence=f"data of {PACKAGE}: MIT, Copyright (c) 2025 Tran Ngoc Minh Hieu",
-        communes=[units.communes[i] for i in targets],
-        geometries=_polygons(owner, targets, frame),
-        valid_from=VALID_FROM,
+
+def _former_cells(units: Units, became: Became, present: Cells) -> Cells:
+    """The same cells by legacy commune; each legacy commune that has parts there has one cell at least."""
+    parts: dict[int, list[int]] = defaultdict(list)
+    for legacy, news in enumerate(became):
+        for commune in news:
+            parts[commune].append(legacy)
+    owner = np.full(present.owner.shape, NOBODY, dtype=np.int32)
+    communes = np.unique(present.owner)
+    for commune in communes:
+        mine, olds = present.slice_of(commune), np.array(parts[commune])
+        whole = np.array([len(became[old]) == 1 for old in olds])
+        best = _divide(present.column[mine], present.row[mine], units.boxes[olds], whole)
+        owner[mine] = olds[best]
+    counts = np.bincount(owner, minlength=len(became))
+    for missing in sorted({old for commune in communes for old in parts[commune] if not counts[old]}):
+        own = np.concatenate([np.arange(*present.slice_of(i).indices(owner.size)) for i in became[missing]])
+        # A cell from those that have others.
+        own = own[counts[owner[own]] > 1]
+        off_centre = _off_centre(*_centres(present.column[own], present.row[own]), units.boxes[missing])
+        taken = own[off_centre.argmin()]
+        counts[owner[taken]] -= 1
+        owner[taken], counts[missing] = missing, 1
+    return Cells.sorted(owner, present.column, present.row)
+
+
+def _divide(
+    column: NDArray[np.int64], row: NDArray[np.int64], boxes: Floats, whole: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """int64[k]: for each cell of a present commune which of the boxes it lies in most centrally; scraps go to
+    the next best.
+
+    A box that no cell is in, or that another has as well, says nothing: if all of its commune must be here
+    (`whole`), it gets what lies in no box.
+    """
+    lons, lats = _centres(column, row)
+    # Some boxes are those of a point: at least they have a place.
+    half = _SEED * np.sqrt(column.size / len(boxes)) * CELL / 2
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    boxes = np.concatenate(
+        [np.fmin(boxes[:, :2], middle - half), np.fmax(boxes[:, 2:], middle + half)], axis=1
     )
+    off_centre = np.stack([_off_centre(lons, lats, box) for box in boxes])
+    _, first = np.unique(boxes, axis=0, return_index=True)
+    nothing = (off_centre.min(axis=1) > 1) | ~np.isin(np.arange(len(boxes)), first)
+    off_centre[nothing & whole] = 1.0
+    best = off_centre.argmin(axis=0)
+    grid = np.full((np.ptp(row) + 1, np.ptp(column) + 1), NOBODY, dtype=np.int32)
+    place = (row - row.min(), column - column.min())
+    for _ in range(2):
+        grid[place] = best
+        [small] = scraps([grid], _SCRAP)
+        [cells] = np.nonzero(small[place] != NOBODY)
+        off_centre[best[cells], cells] = np.inf
+        best = off_centre.argmin(axis=0)
+    return best
 
 
-def _claims(units: Units) -> _Claims:
+def _centres(column: NDArray[np.int64], row: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Longitudes and latitudes of the centres of cells, degrees."""
+    return np.asarray((column + 0.5) * CELL), np.asarray((row + 0.5) * CELL)
+
+
+def _claims(units: Units, became: Became) -> _Claims:
     """What the package says, without what contradicts itself.
 
     Of the 3,321 points a dozen are those of a namesake, far from every box that the commune was made from:
@@ -153,9 +252,9 @@ def _claims(units: Units) -> _Claims:
     centres = (units.boxes[:, :2] + units.boxes[:, 2:]) / 2
     sizes = units.boxes[:, 2:] - units.boxes[:, :2]
     own: list[list[int]] = [[] for _ in units.communes]
-    for box, became in enumerate(units.became):
-        if len(became) == 1:
-            own[became[0]].append(box)
+    for box, news in enumerate(became):
+        if len(news) == 1:
+            own[news[0]].append(box)
     for commune, boxes in enumerate(own):
         if units.communes[commune].name.startswith(_ISLAND_ZONE) or not boxes:
             continue
@@ -164,13 +263,13 @@ def _claims(units: Units) -> _Claims:
             anchors[commune] = np.median(centres[boxes], axis=0)
     radii = np.fmax(radii, CELL)
 
-    claims: dict[tuple[int, ...], list[_Floats]] = {}
+    claims: dict[tuple[int, ...], list[Floats]] = {}
     claimed = np.zeros(len(anchors))
-    for box, became in enumerate(units.became):
-        options = list(became)
+    for box, news in enumerate(became):
+        options = list(news)
         near = _distance(centres[box], anchors[options]) <= _FAR * radii[options]
         if near.any():
-            claims.setdefault(became, []).append(units.boxes[box])
+            claims.setdefault(news, []).append(units.boxes[box])
             claimed[np.array(options)[near]] += sizes[box].prod()
     halves = np.sqrt(np.pi) / 2 * np.fmax(units.radii, CELL)
     for commune, half in enumerate(halves):
@@ -179,113 +278,47 @@ def _claims(units: Units) -> _Claims:
         square = np.concatenate([anchors[commune] - half, anchors[commune] + half])
         claims.setdefault((commune,), []).append(square)
     # In the order of codes: of two equally good claims the first holds.
-    ordered = [(box, became) for became in sorted(claims) for box in claims[became]]
-    return _Claims(
-        np.array([box for box, _ in ordered]), tuple(became for _, became in ordered), anchors, radii
-    )
+    ordered = [(box, news) for news in sorted(claims) for box in claims[news]]
+    return _Claims(np.array([box for box, _ in ordered]), tuple(news for _, news in ordered), anchors, radii)
 
 
-def _frame(claims: _Claims, wanted: NDArray[np.bool_]) -> _Frame:
-    """A window around the boxes and points of the wanted communes, one cell wider on each side."""
-    boxes = claims.boxes[[bool(wanted[list(became)].any()) for became in claims.became]]
-    points = claims.anchors[wanted]
-    low = np.minimum(boxes[:, :2].min(axis=0), points.min(axis=0))
-    high = np.maximum(boxes[:, 2:].max(axis=0), points.max(axis=0))
-    left, bottom = (np.floor(low / CELL) - 1).astype(int)
-    right, top = (np.ceil(high / CELL) + 1).astype(int)
-    return _Frame(int(left), int(bottom), int(right - left), int(top - bottom))
+def _owners(claims: _Claims, frame: Frame, barred: Sequence[Owners]) -> Owners:
+    """int32[rows, columns]: the present commune of each cell, or NOBODY.
 
-
-def _owners(claims: _Claims, frame: _Frame, scraps: list[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """int32[rows, columns]: the present commune of each cell, or _NOBODY.
-
-    Each of `scraps` names for each cell a commune that may not have it.
+    Each of `barred` names for each cell a commune that may not have it.
     """
-    owner = np.full((frame.rows, frame.columns), _NOBODY, dtype=np.int32)
+    owner = np.full((frame.rows, frame.columns), NOBODY, dtype=np.int32)
     best = np.full(owner.shape, np.inf)
     for box, options in zip(claims.boxes, claims.became, strict=True):
         rows, columns = window = frame.within(box)
         if not best[window].size:
             continue
         lons, lats = frame.centres(rows, columns)
-        (lon, lat), (half_width, half_height) = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-        across, up = np.abs(lons - lon) / half_width, np.abs(lats - lat) / half_height
-        off_centre = (across**_NORM + up**_NORM) ** (1 / _NORM)
+        off_centre = _off_centre(lons, lats, box)
         away = np.stack([_degrees(lons, lats, *claims.anchors[i]) / claims.radii[i] for i in options])
         nearest = away.argmin(axis=0)
         for position, commune in enumerate(options):
             score = off_centre + _PULL * np.minimum(away[position], _PULL_LIMIT)
             better = (score < best[window]) & (nearest == position)
-            for barred in scraps:
-                better &= barred[window] != commune
+            for names in barred:
+                better &= names[window] != commune
             best[window][better] = score[better]
             owner[window][better] = commune
     return owner
 
 
-def _degrees(lons: _Floats, lats: _Floats, lon: _Floats, lat: _Floats) -> _Floats:
+def _off_centre(lons: Floats, lats: Floats, box: Floats) -> Floats:
+    """How far from the centre of the box points are, 1 in the middle of its sides."""
+    (lon, lat), (half_width, half_height) = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    across, up = np.abs(lons - lon) / half_width, np.abs(lats - lat) / half_height
+    return np.asarray((across**_NORM + up**_NORM) ** (1 / _NORM))
+
+
+def _degrees(lons: Floats, lats: Floats, lon: Floats, lat: Floats) -> Floats:
     """Distances in degrees of latitude, on a flat earth."""
     return np.hypot((lons - lon) * np.cos(np.radians(lat)), lats - lat)
 
 
-def _distance(points: _Floats, others: _Floats) -> _Floats:
+def _distance(points: Floats, others: Floats) -> Floats:
     """The same between points of lon, lat in the last dimension."""
     return _degrees(points[..., 0], points[..., 1], others[..., 0], others[..., 1])
-
-
-def _labels(values: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Connected parts of equal cells: cells have the same number exactly if they are of the same part."""
-    starts = np.ones(values.shape, dtype=bool)
-    starts[:, 1:] = values[:, 1:] != values[:, :-1]
-    run = np.cumsum(starts.ravel()).reshape(values.shape) - 1
-    touching = values[1:] == values[:-1]
-    count = int(run[-1, -1]) + 1
-    one, other = np.divmod(np.unique(run[:-1][touching] * count + run[1:][touching]), count)
-    part = np.arange(count)
-    while True:
-        before, low = part.copy(), np.minimum(part[one], part[other])
-        np.minimum.at(part, before[one], low)
-        np.minimum.at(part, before[other], low)
-        # A part's number is one of its runs: following it halves the way that is left.
-        part = part[part]
-        if np.array_equal(part, before):
-            return part[run]
-
-
-def _scraps(owner: NDArray[np.int32]) -> NDArray[np.int32]:
-    """int32[rows, columns]: the owner of each cell that is in a scrap of its commune, else _NOBODY."""
-    label = _labels(owner).ravel()
-    size = np.bincount(label, minlength=label.size)
-    largest = np.zeros(owner.max(initial=0) + 2, dtype=np.int64)
-    np.maximum.at(largest, owner.ravel(), size[label])  # _NOBODY counts in the last place
-    small = size[label] < _SCRAP * largest[owner.ravel()]
-    return np.where(small.reshape(owner.shape), owner, _NOBODY).astype(np.int32)
-
-
-def _fill_gaps(owner: NDArray[np.int32]) -> None:
-    """Give the cells of nobody that communes enclose to a neighbour, from the rim of the gap inwards."""
-    label = _labels(owner)
-    rim = np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]])
-    gap = (owner == _NOBODY) & ~np.isin(label, rim)
-    while gap.any():
-        before = owner.copy()
-        for axis, shift in ((1, 1), (1, -1), (0, 1), (0, -1)):
-            # The frame is one cell wider than what it holds, so that nothing wraps around.
-            neighbour = np.roll(before, shift, axis)
-            take = gap & (owner == _NOBODY) & (neighbour != _NOBODY)
-            owner[take] = neighbour[take]
-        gap &= owner == _NOBODY
-
-
-def _polygons(owner: NDArray[np.int32], communes: NDArray[np.int64], frame: _Frame) -> NDArray[np.object_]:
-    """The cells of each commune as one geometry, with common edges. Corners are rounded to 6 decimals."""
-    outlines = np.empty(len(communes), dtype=object)
-    for i, commune in enumerate(communes):
-        rows, columns = np.nonzero(owner == commune)
-        west, south = np.round((frame.left + columns) * CELL, 6), np.round((frame.bottom + rows) * CELL, 6)
-        east, north = (
-            np.round((frame.left + columns + 1) * CELL, 6),
-            np.round((frame.bottom + rows + 1) * CELL, 6),
-        )
-        outlines[i] = shapely.coverage_union_all(shapely.box(west, south, east, north))
-    return shapely.coverage_simplify(outlines, _SMOOTHING * CELL)

@@ -20,8 +20,10 @@ class Commune:
     code: str
     #: Name with its type, such as Phường Cái Khế.
     name: str
-    #: Official code of its province, such as 92.
+    #: Official code of the province that its area is in today, such as 92: what is served goes by it.
     province: str
+    #: Official code of the province it was in while it existed, such as 93, for a commune of a former map.
+    former_province: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +107,12 @@ def content_version(communes: Sequence[Commune], geometries: NDArray[np.object_]
     digest = hashlib.sha256()
     shapes = shapely.to_wkb(geometries, output_dimension=2, byte_order=1)
     for commune, shape in zip(communes, shapes, strict=True):
+        province = commune.province
+        if commune.former_province is not None:
+            # No code has a NUL in it.
+            province += f"\0{commune.former_province}"
         # Each part is preceded by its length, so that no two contents give the same bytes.
-        for part in (commune.code.encode(), commune.name.encode(), commune.province.encode(), shape):
+        for part in (commune.code.encode(), commune.name.encode(), province.encode(), shape):
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
     return digest.hexdigest()[:12]

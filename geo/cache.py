@@ -1,14 +1,15 @@
-"""The boundary set that an installation uses: a file's, or the approximate one, computed once and kept."""
+"""The boundary sets that an installation uses: a file's, or the approximate ones, computed once and kept."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from geo.approximate import ID, METHOD, approximate_set
+from geo.approximate import FORMER_ID, ID, METHOD, approximate_set, former_set
 from geo.boundaries import BoundarySet
 from geo.files import read_boundaries, stated_version, write_boundaries
+from geo.registry import Registry
 from geo.units import package_version
 from ioc.errors import UserError
 
@@ -24,8 +25,38 @@ def load_boundaries(boundaries_file: Path | None, provinces: Sequence[str], cach
     """
     if boundaries_file is not None:
         return _from_file(boundaries_file, provinces)
+    return _kept(ID, approximate_set, provinces, cache_dir)
+
+
+def load_registry(boundaries_file: Path | None, provinces: Sequence[str], cache_dir: Path) -> Registry:
+    """The maps of these provinces (present codes) for all times: the approximate ones of before and since 1
+    July 2025, and the file's, where one is given, in their place for the time that it says it holds.
+
+    A file that says nothing of that holds always. Kept as by `load_boundaries`; raises the same.
+    """
+    active = [] if boundaries_file is None else [_from_file(boundaries_file, provinces)]
+    if active and active[0].valid_from is None and active[0].valid_until is None:
+        return Registry(active)
+    defaults = [
+        _kept(FORMER_ID, former_set, provinces, cache_dir),
+        _kept(ID, approximate_set, provinces, cache_dir),
+    ]
+    try:
+        return Registry.of(active, defaults)
+    except ValueError as error:
+        raise UserError(
+            "the boundaries file does not hold at any time",
+            f"{boundaries_file}: {error}",
+            "correct its dates",
+        ) from None
+
+
+def _kept(
+    id: str, make: Callable[[Sequence[str]], BoundarySet], provinces: Sequence[str], cache_dir: Path
+) -> BoundarySet:
+    """A set from the cache, or made and put there."""
     codes = sorted(set(provinces))
-    path = cache_dir / "boundaries" / f"{ID}-m{METHOD}-{package_version()}-{'-'.join(codes)}.geojson"
+    path = cache_dir / "boundaries" / f"{id}-m{METHOD}-{package_version()}-{'-'.join(codes)}.geojson"
     if path.exists():
         try:
             kept = read_boundaries(path)
@@ -35,7 +66,7 @@ def load_boundaries(boundaries_file: Path | None, provinces: Sequence[str], cach
         except UserError as error:
             reason = str(error)
         log.warning("boundaries in the cache are damaged and made anew: %s: %s", path, reason)
-    made = approximate_set(codes)
+    made = make(codes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_boundaries(made, path)

@@ -38,6 +38,11 @@ class Units:
     #: m tuples: indexes of the present communes that the legacy one may have gone to; more than one where it
     #: was divided, or where the package cannot tell it from a namesake.
     became: tuple[tuple[int, ...], ...]
+    #: The m legacy communes, sorted by code. `province` is the one that their area is in today. The five island
+    #: districts that had no communes stand among them with the district's name and code of three digits.
+    legacy: tuple[Commune, ...]
+    #: m codes of the districts (quận, huyện, thị xã, thành phố) that the legacy communes were in.
+    districts: tuple[str, ...]
 
 
 def package_version() -> str:
@@ -82,8 +87,9 @@ def _read(data: Path) -> Units:
         ).fetchall()
         # Five island districts had no communes; there the district's box stands in.
         legacy = database.execute(
-            "SELECT provinceKey, districtKey, coalesce(wardKey, ''), coalesce(wardBounds, districtBounds)"
-            " FROM admin_units_legacy ORDER BY wardCode, districtCode"
+            "SELECT provinceKey, districtKey, coalesce(wardKey, ''), coalesce(wardBounds, districtBounds),"
+            " coalesce(wardCode, districtCode) AS code, coalesce(ward, district), provinceCode, districtCode"
+            " FROM admin_units_legacy ORDER BY code"
         ).fetchall()
     database.close()
     converter = json.loads((data / "converter_2025.json").read_bytes())
@@ -97,13 +103,21 @@ def _read(data: Path) -> Units:
         for old, news in divided.items():
             became[old] = tuple(sorted(index[province, new["newWardKey"]] for new in news))
 
+    went = tuple(became["_".join(row[:3])] for row in legacy)
+    communes = tuple(Commune(row[0], row[1], row[2]) for row in present)
     areas = np.array([row[5] if row[5] is not None else np.nan for row in present], dtype=np.float64)
     return Units(
-        communes=tuple(Commune(row[0], row[1], row[2]) for row in present),
+        communes=communes,
         points=np.array([(row[3], row[4]) for row in present], dtype=np.float64),
         radii=np.sqrt(areas / np.pi) / KM_PER_DEGREE,
         boxes=np.array([_box(row[3]) for row in legacy], dtype=np.float64),
-        became=tuple(became["_".join(row[:3])] for row in legacy),
+        became=went,
+        # No province was divided: all that a commune may have gone to is in the same one.
+        legacy=tuple(
+            Commune(row[4], row[5], communes[options[0]].province, former_province=row[6])
+            for row, options in zip(legacy, went, strict=True)
+        ),
+        districts=tuple(row[7] for row in legacy),
     )
 
 

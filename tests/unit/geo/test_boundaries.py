@@ -42,6 +42,10 @@ def test_the_version_follows_from_the_content(make_set: Make) -> None:
         }
 
     assert len(versions(Commune("1", "A", "92"), Commune("1", "B", "92"), Commune("1", "A", "93"))) == 3
+    assert (
+        len(versions(Commune("1", "A", "92"), Commune("1", "A", "92", "93"), Commune("1", "A", "92", "94")))
+        == 3
+    )
     # The parts are told apart: these have the same letters in a row.
     assert len(versions(Commune("1", "2A", "92"), Commune("12", "A", "92"), Commune("1", "2A9", "2"))) == 3
 

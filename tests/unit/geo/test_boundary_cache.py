@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import shapely
 
 from geo import cache
+from geo.approximate import VALID_FROM
 from geo.boundaries import BoundarySet
-from geo.cache import load_boundaries
+from geo.cache import load_boundaries, load_registry
 from geo.files import write_boundaries
 from ioc.errors import UserError
 
@@ -128,3 +131,55 @@ def test_a_file_without_a_served_province_is_an_error(tmp_path: Path, made_up: B
     with pytest.raises(UserError, match="no commune of province 92") as error:
         load_boundaries(path, ["00", "92"], tmp_path)
     assert "it has province 00" in error.value.where
+
+
+def test_a_registry_has_the_old_map_and_the_new(
+    tmp_path: Path, approximate: BoundarySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each computed once; the second time both come from the cache, in half a second."""
+    first = load_registry(None, ["92"], tmp_path)
+    old, new = first.sets
+    assert first.at(VALID_FROM) is new
+    assert first.at(VALID_FROM - timedelta(microseconds=1)) is old
+    assert (old.id, new.ref) == ("vn-approximate-before-2025-07", approximate.ref)
+    monkeypatch.setattr(cache, "approximate_set", refuse)
+    monkeypatch.setattr(cache, "former_set", refuse)
+    began = time.perf_counter()
+    again = load_registry(None, ["92"], tmp_path)
+    assert time.perf_counter() - began < 0.5
+    assert again.ref == first.ref
+    assert len(list((tmp_path / "boundaries").iterdir())) == 2
+
+
+def test_a_file_takes_the_place_of_the_defaults_while_it_holds(
+    tmp_path: Path, approximate: BoundarySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for the first month of the new map: before it the old default, after it the new one."""
+    monkeypatch.setattr(cache, "approximate_set", lambda codes: approximate)
+    old = replace(approximate, id="old", valid_from=None, valid_until=VALID_FROM)
+    monkeypatch.setattr(cache, "former_set", lambda codes: old)
+    end = VALID_FROM + timedelta(days=31)
+    write_boundaries(replace(approximate, id="official", valid_until=end), tmp_path / "official.geojson")
+    registry = load_registry(tmp_path / "official.geojson", ["92"], tmp_path / "cache")
+    assert [(each.id, each.valid_from, each.valid_until) for each in registry.sets] == [
+        ("old", None, VALID_FROM),
+        ("official", VALID_FROM, end),
+        (approximate.id, end, None),
+    ]
+
+
+def test_a_file_without_dates_holds_always(tmp_path: Path, made_up: BoundarySet) -> None:
+    """No default is computed beside it, and its province need not be one that the package knows."""
+    path = tmp_path / "official.geojson"
+    write_boundaries(made_up, path)
+    registry = load_registry(path, ["00"], tmp_path / "cache")
+    assert [each.version for each in registry.sets] == [made_up.version]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_file_whose_dates_are_reversed_is_an_error(tmp_path: Path, approximate: BoundarySet) -> None:
+    """It would never be used, and nobody would know."""
+    path = tmp_path / "official.geojson"
+    write_boundaries(replace(approximate, valid_until=VALID_FROM - timedelta(days=1)), path)
+    with pytest.raises(UserError, match="does not hold at any time"):
+        load_registry(path, ["92"], tmp_path / "cache")
