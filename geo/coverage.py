@@ -19,6 +19,8 @@ from geo.shapes import in_metres
 TOLERANCE_M2 = 100.0
 #: Edges that are nearer than this, in degrees (11 cm), are meant to be the same.
 _SAME = 1e-6
+#: How often edges are made to match and gaps filled, at most.
+_ROUNDS = 4
 
 Shapes = NDArray[np.object_]
 
@@ -79,12 +81,14 @@ def gaps(shapes: Shapes) -> list[Gap]:
     """Every place that the communes together enclose and none covers."""
     valid = shapely.coverage_is_valid(shapes)
     whole = shapely.coverage_union_all(shapes) if valid else shapely.union_all(shapes)
-    holes = [
-        shapely.polygons(ring) for part in shapely.get_parts(whole) for ring in shapely.get_rings(part)[1:]
-    ]
-    if not holes:
+    # Faces of the outline that are not of the communes: holes, and slivers that reach the outside at a point.
+    outline = shapely.union_all(shapely.boundary(shapely.get_parts(whole)))
+    faces = shapely.get_parts(shapely.polygonize([outline]))
+    shapely.prepare(whole)
+    holes = faces[~shapely.intersects(whole, shapely.point_on_surface(faces))]
+    if not holes.size:
         return []
-    areas = shapely.area(in_metres(np.array(holes, dtype=object), shapes))
+    areas = shapely.area(in_metres(holes, shapes))
     tree, found = shapely.STRtree(shapes), []
     for hole, area in zip(holes, areas, strict=True):
         strip = shapely.buffer(hole, _SAME, quad_segs=1)
@@ -108,14 +112,13 @@ def check_coverage(
     is told. A larger one is an error, and is left as it is; so are all borders while there is a larger overlap.
     `accepted` may hold "overlap", where such places stay as they are.
     """
-    found, small = [], []
+    found: list[Finding] = []
     for gap in gaps(shapes):
         names = tuple(sorted(codes[i] for i in gap.around))
         if gap.area_m2 > tolerance_m2:
             message = f"a gap of {gap.area_m2:,.0f} m² at {_place(gap.polygon)} belongs to no commune"
             found.append(Finding("error", "gap", message, names, gap.area_m2, "m²"))
         else:
-            small.append(gap)
             message = f"a gap of {gap.area_m2:.2f} m² at {_place(gap.polygon)} went to {codes[gap.around[0]]}"
             found.append(Finding("repaired", "gap", message, names, gap.area_m2, "m²"))
     borders = bad_borders(shapes)
@@ -128,9 +131,9 @@ def check_coverage(
             found.append(Finding("error", "overlap", message, pair, border.overlap_m2, "m²"))
     if any(finding.check == "overlap" for finding in found):
         return shapes, [finding for finding in found if finding.severity == "error"]
-    if not borders and not small:
+    if not borders and not any(finding.severity == "repaired" for finding in found):
         return shapes, found
-    mended = _mend(shapes, small, clean=bool(borders))
+    mended = _mend(shapes, tolerance_m2)
     changes = _changes(shapes, mended)
     for border in borders:
         pair = codes[border.one], codes[border.other]
@@ -144,22 +147,35 @@ def check_coverage(
         found.append(Finding("repaired", "border", message, pair, border.overlap_m2, "m²"))
     if not shapely.coverage_is_valid(mended):
         found.append(Finding("warning", "border", "borders are left that are not one line after the repair"))
+    limit = tolerance_m2 + sum(finding.measure or 0.0 for finding in found if finding.severity == "repaired")
+    for i in np.flatnonzero(np.abs(changes) > limit).tolist():
+        message = f"the repair would change its area by {changes[i]:+,.0f} m²"
+        found.append(Finding("error", "border", message, (codes[i],), float(changes[i]), "m²"))
     return mended, found
 
 
-def _mend(shapes: Shapes, small: list[Gap], clean: bool) -> Shapes:
-    """Gaps filled, then edges made to match; shapes that need no change are the very same objects."""
-    filled = shapes.copy()
-    for gap in small:
-        filled[gap.around[0]] = shapely.union(filled[gap.around[0]], gap.polygon)
-    if not clean and shapely.coverage_is_valid(filled):
-        return filled
-    cleaned = shapely.coverage_clean(filled)
-    same = shapely.equals_exact(_ordered(filled), _ordered(cleaned), tolerance=0)
-    mended = np.where(same, filled, cleaned)
-    for i in np.flatnonzero(~shapely.is_valid(mended) | shapely.is_empty(mended)):
-        mended[i] = filled[i]
+def _mend(shapes: Shapes, tolerance_m2: float) -> Shapes:
+    """Gaps filled and edges made to match; shapes that need no change are the very same objects."""
+    mended = shapes
+    # Making edges match may open a hairline elsewhere, seldom twice.
+    for _ in range(_ROUNDS):
+        small = [gap for gap in gaps(mended) if gap.area_m2 <= tolerance_m2]
+        if not small and shapely.coverage_is_valid(mended):
+            break
+        filled = mended.copy()
+        for gap in small:
+            filled[gap.around[0]] = shapely.union(filled[gap.around[0]], gap.polygon)
+        mended = filled if shapely.coverage_is_valid(filled) else _matched(filled)
     return mended
+
+
+def _matched(shapes: Shapes) -> Shapes:
+    """One line wherever borders are common."""
+    cleaned = shapely.coverage_clean(shapes)
+    same = shapely.equals_exact(_ordered(shapes), _ordered(cleaned), tolerance=0)
+    # A commune is never lost for the sake of its borders.
+    same |= ~shapely.is_valid(cleaned) | shapely.is_empty(cleaned)
+    return np.where(same, shapes, cleaned)
 
 
 def _ordered(shapes: Shapes) -> Shapes:

@@ -88,8 +88,12 @@ def check_said(said: Said) -> None:
         raise UserError("--tolerance is not an area", str(said.tolerance_m2), "give square metres, 0 or more")
 
 
-def examine(path: Path, said: Said) -> tuple[Report, BoundarySet | None]:
+def examine(
+    path: Path, said: Said, official: OfficialList | None = None
+) -> tuple[Report, BoundarySet | None]:
     """Read and check a file, a folder or a ZIP; the set is None where the report refuses it.
+
+    `official` is what it is held against; None: the country's list for the time that the set holds for.
 
     Raises `UserError` for what the person said and where the path does not exist; what is wrong with the
     content is in the report.
@@ -99,7 +103,7 @@ def examine(path: Path, said: Said) -> tuple[Report, BoundarySet | None]:
         raise UserError("boundaries file not found", str(path), "correct the path")
     try:
         features = read_features(path, crs=said.crs, layer=said.layer)
-        official = official_list(said.valid_until)
+        official = official or official_list(said.valid_until)
         communes, found = _communes(features, said, official, path)
     except UserError as error:
         message = ": ".join(part for part in (error.what, error.where.removeprefix(f"{path}: ")) if part)

@@ -7,6 +7,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+#: Edges longer than this, in degrees, are divided before they go on a plane. They are straight in degrees and not
+#: there: 10 km along a parallel are off by 20 cm in the middle, 200 m by a tenth of a millimetre.
+_LONGEST = 0.002
+
 #: The type ids, in shapely, of a Polygon and a MultiPolygon.
 POLYGONAL = (3, 6)
 
@@ -28,4 +32,5 @@ def in_metres(shapes: NDArray[np.object_], around: NDArray[np.object_] | None = 
     """
     west, south, east, north = shapely.total_bounds(shapes if around is None else around)
     plane = f"+proj=laea +lon_0={(west + east) / 2} +lat_0={(south + north) / 2} +datum=WGS84 +units=m"
-    return np.asarray(geopandas.GeoSeries(list(shapes), crs=4326).to_crs(plane).values, dtype=object)
+    divided = shapely.segmentize(shapes, _LONGEST)
+    return np.asarray(geopandas.GeoSeries(list(divided), crs=4326).to_crs(plane).values, dtype=object)
