@@ -6,7 +6,6 @@ import asyncio
 import signal
 
 from geo.boundaries import BoundarySet
-from geo.cache import load_boundaries
 from geo.drawing import drawing
 from ioc.health import Health, serve_health
 from ioc.settings import Settings
@@ -15,6 +14,7 @@ from maps.live import Live
 from maps.shell import BoundaryNote, Shell, build_shell
 from maps.title import wall_title
 from maps.web import serve_wall
+from streams.shelf import installed_registry
 
 
 async def _beat_health(health: Health) -> None:
@@ -58,7 +58,8 @@ def run_wall(settings: Settings) -> int:
 
     Raises `UserError` for a taken port, unusable boundaries or unusable settings.
     """
-    boundaries = load_boundaries(settings.boundaries_file, settings.provinces, settings.cache_dir)
+    # The latest map is the one that operators see; what lies in a former one is told by its commune's name.
+    boundaries = installed_registry(settings).sets[-1]
     health = Health()
     health.check("picture", False, "starting")
     shell = shell_of(boundaries, settings)

@@ -1,39 +1,65 @@
-"""The boundary set in force, and the places of points as events carry them."""
+"""The maps in force, each for its days, and the places of events in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from geo.boundaries import BoundarySet
+from geo.boundaries import BoundarySet, Commune
 from geo.locate import Locator
+from geo.registry import Registry
+from geo.succession import Succession
 from streams.schemas import Place
+
+#: The reform that drew the present communes, decision 19/2025/QĐ-TTg: the former ones end at this instant.
+REFORM = datetime(2025, 7, 1, tzinfo=timezone(timedelta(hours=7)))
+
+#: When something was, and its longitude and latitude in degrees where it says them.
+Point = tuple[datetime, float | None, float | None]
 
 
 class Atlas:
-    """Attaches the commune. Made once for a process: building the locator takes time."""
+    """Attaches the commune, in the map that held on the event's day."""
 
-    def __init__(self, boundaries: BoundarySet) -> None:
-        self.boundaries = boundaries
-        self._locator = Locator(boundaries)
+    def __init__(
+        self,
+        registry: Registry,
+        succession: Succession,
+        locator: Callable[[BoundarySet], Locator] = Locator,
+    ) -> None:
+        """`locator` gives a set's locator; those of a process share them, since building one takes time."""
+        self.registry = registry
+        self._sheets = {sheet.ref: _Sheet(sheet, succession, locator(sheet)) for sheet in registry.sets}
+
+    def places(self, points: Sequence[Point]) -> list[Place]:
+        """The place of each point, in order."""
+        places: list[Place] = [Place(outcome="no-map", boundaries="")] * len(points)
+        of_sheet: dict[str, list[int]] = defaultdict(list)
+        for index, (time, _, _) in enumerate(points):
+            sheet = self.registry.at(time)
+            if sheet is not None:
+                of_sheet[sheet.ref].append(index)
+        for ref, indexes in of_sheet.items():
+            found = self._sheets[ref].places([points[index][1:] for index in indexes])
+            for index, place in zip(indexes, found, strict=True):
+                places[index] = place
+        return places
+
+
+class _Sheet:
+    """One boundary set with the places it can give: made once, shared by all events in them."""
+
+    def __init__(self, boundaries: BoundarySet, succession: Succession, locator: Locator) -> None:
+        self._locator = locator
         ref, approximate = boundaries.ref, boundaries.approximate
         self._nowhere = Place(outcome="nowhere", boundaries=ref, approximate=approximate)
         self._outside = Place(outcome="outside", boundaries=ref, approximate=approximate)
-        self._inside = [
-            Place(
-                outcome="inside",
-                commune=commune.code,
-                commune_name=commune.name,
-                province=commune.province,
-                boundaries=ref,
-                approximate=approximate,
-            )
-            for commune in boundaries.communes
-        ]
+        self._inside = [_inside(commune, boundaries, succession) for commune in boundaries.communes]
 
     def places(self, points: Sequence[tuple[float | None, float | None]]) -> list[Place]:
-        """The place of each (lon, lat), in degrees; a coordinate that is missing or out of range is nowhere."""
         lons = np.array([np.nan if lon is None else lon for lon, _ in points], dtype=float)
         lats = np.array([np.nan if lat is None else lat for _, lat in points], dtype=float)
         usable = (np.abs(lons) <= 180) & (np.abs(lats) <= 90)
@@ -41,3 +67,22 @@ class Atlas:
             self._inside[index] if index >= 0 else self._outside if ok else self._nowhere
             for index, ok in zip(self._locator.locate_many(lons, lats), usable, strict=True)
         ]
+
+
+def _inside(commune: Commune, boundaries: BoundarySet, succession: Succession) -> Place:
+    """The place of what lies in a commune, with the codes on the other side of the reform where it is known."""
+    place = Place(
+        outcome="inside",
+        commune=commune.code,
+        commune_name=commune.name,
+        province=commune.province,
+        boundaries=boundaries.ref,
+        approximate=boundaries.approximate,
+    )
+    if boundaries.valid_until is not None and boundaries.valid_until <= REFORM:
+        place.present = list(succession.successors(commune.code))
+        if place.present:
+            place.fate = succession.fate(commune.code).value
+    elif boundaries.valid_from is not None and boundaries.valid_from >= REFORM:
+        place.former = list(succession.predecessors(commune.code))
+    return place

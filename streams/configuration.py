@@ -1,4 +1,4 @@
-"""The configuration that judges: rules, inventory and boundary set, under the hash of their content.
+"""The configuration that judges: rules, inventory and maps, under the hash of their content.
 
 It is kept in ioc.config; a clock record names the one that holds from there on. So every worker judges a record
 by the same configuration, however late it reads it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -18,14 +18,15 @@ from kafka import KafkaProducer
 from msgspec import Struct
 
 import alerts
-from alerts.model import LadderRule, Source
+from alerts.model import AwareTime, LadderRule, Source
 from alerts.rules import parse_rules
-from geo.boundaries import BoundarySet
-from geo.cache import load_boundaries
+from geo.registry import Registry
 from ioc.errors import UserError
 from ioc.settings import Settings
+from streams.atlas import Atlas
 from streams.inventory import parse_inventory
 from streams.schemas import MEASURES
+from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
 from streams.transactions import read_latest, reader
 
@@ -38,13 +39,23 @@ DEFAULT_RULES = Path(alerts.__file__).parent / "rules" / "default.yaml"
 EMPTY_INVENTORY = "version: 1\nsources: []\n"
 
 
+class Sheet(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A boundary set for its days, as a configuration names it."""
+
+    #: `id@version`.
+    ref: str
+    #: First instant it holds, and first instant it no longer holds; None: since ever, without end.
+    since: AwareTime | None = None
+    until: AwareTime | None = None
+
+
 class ConfigurationRecord(Struct, kw_only=True):
     """The record of ioc.config."""
 
     rules: str
     inventory: str
-    #: `id@version` of the boundary set.
-    boundaries: str
+    #: The maps in the order of their days.
+    boundaries: list[Sheet]
 
     @property
     def hash(self) -> str:
@@ -58,17 +69,21 @@ class Configuration:
     hash: str
     rules: tuple[LadderRule, ...]
     sources: dict[str, Source]
-    #: `id@version` of the boundary set.
-    boundaries: str
+    atlas: Atlas
 
     @classmethod
-    def of(cls, record: ConfigurationRecord, *, rules_name: str, inventory_name: str) -> Configuration:
-        """Check a record. Raises `UserError` naming the file, line and reason; the names are for messages."""
+    def of(
+        cls, record: ConfigurationRecord, atlas: Atlas, *, rules_name: str, inventory_name: str
+    ) -> Configuration:
+        """Check a record, whose maps are in `atlas`.
+
+        Raises `UserError` naming the file, line and reason; the names are for messages.
+        """
         return cls(
             hash=record.hash,
             rules=parse_rules(record.rules, rules_name, MEASURES),
             sources=parse_inventory(record.inventory, inventory_name),
-            boundaries=record.boundaries,
+            atlas=atlas,
         )
 
 
@@ -79,16 +94,19 @@ def _read(path: Path) -> str:
         raise UserError("cannot read a configuration file", f"{path}: {error}", "check the path") from None
 
 
-def local_record(settings: Settings, boundaries: BoundarySet) -> ConfigurationRecord:
-    """What this installation's files say. Raises `UserError` where one is missing or wrong."""
+def local_record(settings: Settings, registry: Registry) -> ConfigurationRecord:
+    """What this installation's files say, with these maps. Raises `UserError` where one is missing or wrong."""
     rules = settings.rules_file or DEFAULT_RULES
     inventory = settings.inventory_file
     record = ConfigurationRecord(
         rules=_read(rules),
         inventory=_read(inventory) if inventory else EMPTY_INVENTORY,
-        boundaries=boundaries.ref,
+        boundaries=[
+            Sheet(ref=sheet.ref, since=sheet.valid_from, until=sheet.valid_until) for sheet in registry.sets
+        ],
     )
-    Configuration.of(record, rules_name=str(rules), inventory_name=str(inventory or "inventory"))
+    parse_rules(record.rules, str(rules), MEASURES)
+    parse_inventory(record.inventory, str(inventory or "inventory"))
     return record
 
 
@@ -107,18 +125,9 @@ def publish_configuration(settings: Settings) -> Published:
     Writing the same one again changes nothing: the topic is compacted and the key is the content's hash. Whoever
     writes clock records names it from its next one on. Not to be called on a running event loop.
 
-    Raises `UserError` where a file is wrong, or where this log was begun with another boundary set: workers have
-    one set at a time, so they could not judge what is in the log already.
+    Raises `UserError` where a file is wrong.
     """
-    boundaries = load_boundaries(settings.boundaries_file, settings.provinces, settings.cache_dir)
-    record = local_record(settings, boundaries)
-    others = asyncio.run(_boundaries_in_use(settings)) - {record.boundaries}
-    if others:
-        raise UserError(
-            "this log was begun with another boundary set",
-            f"prefix {settings.topic_prefix!r}: {', '.join(sorted(others))}; now {record.boundaries}",
-            "take another IOC_TOPIC_PREFIX, or the former IOC_BOUNDARIES_FILE",
-        )
+    record = local_record(settings, installed_registry(settings))
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
     try:
         topic, hash_ = Topics.of(settings).config.name, record.hash.encode()
@@ -130,58 +139,48 @@ def publish_configuration(settings: Settings) -> Published:
         producer.close()
 
 
-async def _boundaries_in_use(settings: Settings) -> set[str]:
-    """The boundary sets that the configurations in ioc.config name."""
-    tp = TopicPartition(Topics.of(settings).config.name, 0)
-    async with reader(settings.bootstrap, tp) as consumer:
-        records = await read_latest(consumer, tp)
-    return {
-        msgspec.json.decode(value, type=ConfigurationRecord).boundaries
-        for key, value in records.items()
-        if key != CURRENT_KEY
-    }
-
-
 class Configurations:
     """The configurations that clock records name, read from ioc.config when first needed."""
 
-    def __init__(self, settings: Settings, boundaries: BoundarySet) -> None:
-        self._settings = settings
-        self._boundaries = boundaries
+    def __init__(self, settings: Settings, shelf: Shelf) -> None:
+        self._settings, self._shelf = settings, shelf
         #: Those that were fetched, by hash.
         self.known: dict[str, Configuration] = {}
         # All partitions come upon a new one at about the same time: one of them reads it.
         self._fetching = asyncio.Lock()
 
-    async def fetch(self, hash_: str) -> bool:
-        """Make a configuration known; False where ioc.config does not hold it (yet).
-
-        Raises `UserError` where it needs a boundary set that this worker does not have.
-        """
+    async def fetch(self, hash_: str) -> str:
+        """Make a configuration known. Returns what is still missing for that, in words; empty where nothing is."""
         async with self._fetching:
-            return hash_ in self.known or await self._fetch(hash_)
+            return "" if hash_ in self.known else await self._fetch(hash_)
 
-    async def _fetch(self, hash_: str) -> bool:
+    async def _fetch(self, hash_: str) -> str:
         tp = TopicPartition(Topics.of(self._settings).config.name, 0)
         async with reader(self._settings.bootstrap, tp) as consumer:
             value = (await read_latest(consumer, tp)).get(hash_.encode())
         if value is None:
-            return False
+            return f"configuration {hash_}, which ioc.config does not hold"
         record = msgspec.json.decode(value, type=ConfigurationRecord)
-        if record.boundaries != self._boundaries.ref:
-            raise UserError(
-                "another boundary set is in force",
-                f"configuration {hash_} names {record.boundaries}, this worker has {self._boundaries.ref}",
-                "start all processes with the same IOC_BOUNDARIES_FILE and IOC_PROVINCES",
-            )
-        # Parsing a large inventory takes a while: not on the loop that answers the broker.
-        self.known[hash_] = await asyncio.to_thread(
-            Configuration.of, record, rules_name=f"rules of {hash_}", inventory_name=f"inventory of {hash_}"
+        # Reading polygons and a large inventory takes a while: not on the loop that answers the broker.
+        made = await asyncio.to_thread(self._make, record)
+        if isinstance(made, str):
+            return made
+        self.known[hash_] = made
+        log.info("configuration %s: %d rules, %d sources", hash_, len(made.rules), len(made.sources))
+        return ""
+
+    def _make(self, record: ConfigurationRecord) -> Configuration | str:
+        sheets = []
+        for sheet in record.boundaries:
+            found = self._shelf.find(sheet.ref)
+            if found is None:
+                return (
+                    f"boundary set {sheet.ref} of configuration {record.hash}: import it on this machine too"
+                )
+            sheets.append(replace(found, valid_from=sheet.since, valid_until=sheet.until))
+        return Configuration.of(
+            record,
+            self._shelf.atlas(Registry(sheets)),
+            rules_name=f"rules of {record.hash}",
+            inventory_name=f"inventory of {record.hash}",
         )
-        log.info(
-            "configuration %s: %d rules, %d sources",
-            hash_,
-            len(self.known[hash_].rules),
-            len(self.known[hash_].sources),
-        )
-        return True

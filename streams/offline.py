@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from alerts.model import Alert
-from geo.boundaries import BoundarySet
 from ioc.settings import Settings
-from streams.atlas import Atlas
 from streams.configuration import Configuration
 from streams.correlating import Correlating
 from streams.sensing import Sensing
@@ -74,7 +72,6 @@ class MemoryLog:
 
 def judge(
     settings: Settings,
-    boundaries: BoundarySet,
     configuration: Configuration,
     raw: Iterable[tuple[str, int, bytes | None, bytes | None]],
     *,
@@ -87,7 +84,7 @@ def judge(
     With `shuffle` each chunk has a random size up to `chunk_records`, partitions take turns at random, and with
     the probability `restore_share` a partition's state is first restored from its log, as after a crash.
     """
-    topics, atlas, log, result = Topics.of(settings), Atlas(boundaries), MemoryLog(), Result()
+    topics, log, result = Topics.of(settings), MemoryLog(), Result()
     configurations = {configuration.hash: configuration}
     for topic, partition, key, value in raw:
         log.append(topic, partition, key, value)
@@ -97,7 +94,7 @@ def judge(
             stream,
             partition,
             topics,
-            atlas,
+            configuration.atlas,
             log.state(topics.raw_state[stream].name, partition),
             late_bound=settings.late_bound,
             future_tolerance=settings.future_tolerance,

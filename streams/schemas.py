@@ -112,13 +112,20 @@ class Clock(Struct, kw_only=True, omit_defaults=True):
 class Place(Struct, kw_only=True, omit_defaults=True):
     """Where an event was found to be, and which boundaries said so."""
 
-    #: inside: in a commune. outside: in none of them. nowhere: the event has no usable place.
-    outcome: Literal["inside", "outside", "nowhere"]
+    #: inside: in a commune. outside: in none of them. nowhere: the event has no usable place. no-map: no boundary
+    #: set holds at its time.
+    outcome: Literal["inside", "outside", "nowhere", "no-map"]
     commune: str | UnsetType = UNSET
     commune_name: str | UnsetType = UNSET
     province: str | UnsetType = UNSET
-    #: Id and version of the boundary set, `id@version`.
+    #: Id and version of the boundary set, `id@version`; empty where none holds.
     boundaries: str
+    #: For a commune of the map before 1 July 2025: the present ones that its area went to, and whether that is
+    #: one (whole), several (divided), or one of those named (unknown).
+    present: list[str] = []
+    fate: Literal["whole", "divided", "unknown"] | UnsetType = UNSET
+    #: For a present commune: the former ones that its area came from, whole or in part.
+    former: list[str] = []
     #: The set is an approximation, not the official map.
     approximate: bool = False
 

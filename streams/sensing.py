@@ -82,7 +82,10 @@ class Sensing:
         late_bound: float,
         future_tolerance: float,
     ) -> None:
-        """`restored` is the partition's state as earlier chunks wrote it; the bounds are in seconds."""
+        """`restored` is the partition's state as earlier chunks wrote it; the bounds are in seconds.
+
+        `atlas` has the maps for events before the first clock record; then the configuration's maps hold.
+        """
         self.stream, self.partition = stream, partition
         self._topics, self._atlas = topics, atlas
         self._late = timedelta(seconds=late_bound)
@@ -158,7 +161,8 @@ class Sensing:
             source = self._source(event.source)
             if source is not None:
                 event.lon, event.lat = source.lon, source.lat
-        return self._atlas.places([(event.lon, event.lat) for event in events])
+        atlas = self._configuration.atlas if self._configuration else self._atlas
+        return atlas.places([(event.time, event.lon, event.lat) for event in events])
 
     # Time
 

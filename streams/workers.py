@@ -13,18 +13,17 @@ from aiokafka.structs import TopicPartition
 
 from alerts.lifecycle import AlertChange
 from alerts.model import SEVERITIES
-from geo.cache import load_boundaries
 from ioc import metrics
 from ioc.health import Health, serve_health
 from ioc.settings import Settings
 from streams import correlating, sensing
 from streams.admin import require_topics
-from streams.atlas import Atlas
 from streams.configuration import Configurations
 from streams.correlating import Correlating
 from streams.decoding import RawRecord
 from streams.schemas import CLOCK_KEY
 from streams.sensing import Sensing
+from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
 from streams.transactions import Effects
 from streams.worker import Processor, Worker
@@ -46,11 +45,9 @@ class SenseProcessor:
 
     async def work(self, records: Sequence[RawRecord]) -> Effects:
         for name in self._sensing.configurations_needed(records):
-            while not await self._configurations.fetch(name):
-                self._health.check(
-                    "configuration", False, f"waiting for {name}, which ioc.config does not hold"
-                )
-                log.warning("waiting for configuration %s, which ioc.config does not hold", name)
+            while missing := await self._configurations.fetch(name):
+                self._health.check("configuration", False, f"waiting for {missing}")
+                log.warning("waiting for %s", missing)
                 await asyncio.sleep(1.0)
         self._health.check("configuration", True)
         self._outcome = self._sensing.run(records, self._configurations.known)
@@ -113,12 +110,12 @@ class CorrelateProcessor:
 def run_sense(settings: Settings) -> int:
     """Run a sense worker until it is told to stop. Raises `UserError` where it cannot start."""
     topics = Topics.of(settings)
-    boundaries = load_boundaries(settings.boundaries_file, settings.provinces, settings.cache_dir)
-    atlas = Atlas(boundaries)
+    shelf = Shelf(settings)
+    atlas = shelf.atlas(installed_registry(settings))
     streams = {topic.name: stream for stream, topic in topics.raw.items()}
 
     def build(health: Health) -> Worker:
-        configurations = Configurations(settings, boundaries)
+        configurations = Configurations(settings, shelf)
 
         def make(tp: TopicPartition, restored: Mapping[bytes, bytes]) -> Processor:
             partition = Sensing(

@@ -12,9 +12,9 @@ from aiokafka.structs import TopicPartition
 
 from geo.cache import load_boundaries
 from geo.files import write_boundaries
-from ioc.errors import UserError
 from ioc.settings import Settings
 from streams.configuration import Configurations, publish_configuration
+from streams.shelf import Shelf
 from streams.topics import Topics
 from streams.transactions import Effects, Lease, PositionLost
 from tests.conftest import Kafka
@@ -97,22 +97,23 @@ async def test_a_large_chunk_is_written_whole(settings: Settings) -> None:
 async def test_a_configuration_is_found_by_whoever_asks_first(settings: Settings) -> None:
     """Several partitions ask at once, again and again: none is told that it is not there."""
     name = (await asyncio.to_thread(publish_configuration, settings)).hash
-    boundaries = load_boundaries(None, settings.provinces, settings.cache_dir)
+    shelf = Shelf(settings)
     for _ in range(10):
-        several = [Configurations(settings, boundaries) for _ in range(4)]
-        assert await asyncio.gather(*(configurations.fetch(name) for configurations in several)) == [True] * 4
-    assert not await Configurations(settings, boundaries).fetch("0000000000000000")
+        several = [Configurations(settings, shelf) for _ in range(4)]
+        assert await asyncio.gather(*(configurations.fetch(name) for configurations in several)) == [""] * 4
+    assert "ioc.config does not hold" in await Configurations(settings, shelf).fetch("0000000000000000")
 
 
-async def test_another_boundary_set_is_refused_before_anything_is_written(
+async def test_a_worker_waits_for_a_boundary_set_that_its_machine_lacks(
     settings: Settings, tmp_path: Path
 ) -> None:
-    """Clock records that name a set which the workers lack would stop them for good: nothing may be published."""
-    await asyncio.to_thread(publish_configuration, settings)
-    boundaries = load_boundaries(None, settings.provinces, settings.cache_dir)
+    """It says which set and what to do, and goes on once it is there."""
     other = tmp_path / "other.geojson"
-    write_boundaries(replace(boundaries, id="other"), other)
-    changed = settings.model_copy(update={"boundaries_file": other})
-    with pytest.raises(UserError, match="begun with another boundary set"):
-        await asyncio.to_thread(publish_configuration, changed)
-    assert len(read_all(settings, Topics.of(settings).config.name)) == 2
+    present = load_boundaries(None, settings.provinces, settings.cache_dir)
+    write_boundaries(replace(present, id="other"), other)
+    elsewhere = settings.model_copy(update={"boundaries_file": other})
+    name = (await asyncio.to_thread(publish_configuration, elsewhere)).hash
+    missing = await Configurations(settings, Shelf(settings)).fetch(name)
+    assert "boundary set other@" in missing
+    assert "import it on this machine" in missing
+    assert await Configurations(elsewhere, Shelf(elsewhere)).fetch(name) == ""

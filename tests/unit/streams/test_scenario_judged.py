@@ -7,13 +7,14 @@ from collections import Counter
 
 import pytest
 
-from geo.cache import load_boundaries
+from geo.cache import load_registry
 from ioc.settings import Settings, load_settings
 from streams.configuration import Configuration, local_record
 from streams.offline import Result, as_json, judge
 from streams.recording import first_and_last_clock
 from streams.replay import Tape, Transactions
 from streams.schemas import CLOCK_KEY
+from streams.shelf import Shelf
 from streams.topics import Topics
 from tests.planned import SCENARIO, as_planned, planned
 
@@ -27,9 +28,12 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="module")
 def configuration(settings: Settings) -> Configuration:
-    boundaries = load_boundaries(None, settings.provinces, settings.cache_dir)
+    registry = load_registry(None, settings.provinces, settings.cache_dir)
     return Configuration.of(
-        local_record(settings, boundaries), rules_name="rules", inventory_name="inventory"
+        local_record(settings, registry),
+        Shelf(settings).atlas(registry),
+        rules_name="rules",
+        inventory_name="inventory",
     )
 
 
@@ -48,8 +52,7 @@ def raw(settings: Settings, configuration: Configuration) -> Raw:
 
 
 def run(settings: Settings, configuration: Configuration, raw: Raw, **options: object) -> Result:
-    boundaries = load_boundaries(None, settings.provinces, settings.cache_dir)
-    return judge(settings, boundaries, configuration, raw, **options)  # type: ignore[arg-type]
+    return judge(settings, configuration, raw, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,11 @@ import pytest
 import shapely
 
 from geo.boundaries import BoundarySet, Commune, boundary_set
+from geo.registry import Registry
+from geo.succession import Succession
 from ioc.settings import load_settings
-from streams.atlas import Atlas
-from streams.configuration import Configuration, ConfigurationRecord
+from streams.atlas import REFORM, Atlas
+from streams.configuration import Configuration, ConfigurationRecord, Sheet
 from streams.offline import MemoryRecord
 from streams.schemas import CLOCK_KEY
 from streams.sensing import Outcome, Sensing
@@ -42,34 +44,38 @@ sources:
 """
 
 
-@pytest.fixture(scope="module")
-def boundaries() -> BoundarySet:
+def squares(id: str, codes: str, since: datetime | None = None, until: datetime | None = None) -> BoundarySet:
     """Two square communes, side by side."""
     return boundary_set(
-        id="squares",
+        id=id,
         approximate=False,
         source="made for the test",
         licence="",
-        communes=[Commune("1", "Tây", "92"), Commune("2", "Đông", "92")],
+        communes=[Commune(codes[0], "Tây", "92"), Commune(codes[1], "Đông", "92")],
         geometries=np.array([shapely.box(105, 10, 106, 11), shapely.box(106, 10, 107, 11)], dtype=object),
-        valid_from=None,
-        valid_until=None,
+        valid_from=since,
+        valid_until=until,
     )
 
 
-def configuration(rules: str = RULES, inventory: str = INVENTORY) -> Configuration:
-    record = ConfigurationRecord(rules=rules, inventory=inventory, boundaries="squares")
-    return Configuration.of(record, rules_name="rules", inventory_name="inventory")
+def atlas(*sets: BoundarySet) -> Atlas:
+    succession = Succession({"7": ["1"], "8": ["1", "2"]})
+    return Atlas(Registry(sets or [squares("squares", "12")]), succession)
+
+
+def configuration(rules: str = RULES, inventory: str = INVENTORY, maps: Atlas | None = None) -> Configuration:
+    maps = maps or atlas()
+    sheets = [Sheet(ref=s.ref, since=s.valid_from, until=s.valid_until) for s in maps.registry.sets]
+    record = ConfigurationRecord(rules=rules, inventory=inventory, boundaries=sheets)
+    return Configuration.of(record, maps, rules_name="rules", inventory_name="inventory")
 
 
 class Bench:
     """One raw partition with a log of its own."""
 
-    def __init__(self, boundaries: BoundarySet, stream: str = "flood") -> None:
+    def __init__(self, stream: str = "flood") -> None:
         self.topics = Topics.of(load_settings(topic_prefix=""))
-        self.sensing = Sensing(
-            stream, 0, self.topics, Atlas(boundaries), {}, late_bound=3600, future_tolerance=300
-        )
+        self.sensing = Sensing(stream, 0, self.topics, atlas(), {}, late_bound=3600, future_tolerance=300)
         self.configurations = {c.hash: c for c in (configuration(),)}
         self.offset = 0
 
@@ -108,8 +114,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(boundaries: BoundarySet) -> Bench:
-    return Bench(boundaries)
+def bench() -> Bench:
+    return Bench()
 
 
 def test_a_fixed_source_has_its_place_from_the_inventory(bench: Bench) -> None:
@@ -166,9 +172,9 @@ def test_what_cannot_be_decoded_is_a_dead_letter(bench: Bench, value: bytes) -> 
     assert len(bench.located(out)) == 1
 
 
-def test_a_dead_report_keeps_nothing_personal(boundaries: BoundarySet) -> None:
+def test_a_dead_report_keeps_nothing_personal() -> None:
     """A dead letter of a report holds its position in the raw topic, not its content."""
-    bench = Bench(boundaries, "report")
+    bench = Bench("report")
     out = bench.run(
         bench.clock(0), bench.record(b'{"reporter":{"name":"Nguyen Van A"},"category":"\xc4\x90"')
     )
@@ -177,9 +183,9 @@ def test_a_dead_report_keeps_nothing_personal(boundaries: BoundarySet) -> None:
     assert b"Nguyen" not in written
 
 
-def test_a_located_report_keeps_nothing_personal(boundaries: BoundarySet) -> None:
+def test_a_located_report_keeps_nothing_personal() -> None:
     """A citizen's identity stays on the raw topic."""
-    bench = Bench(boundaries, "report")
+    bench = Bench("report")
     out = bench.run(
         bench.clock(0),
         bench.event(0, category="flood", text="nước", reporter={"name": "Nguyen Van A", "phone": "0"}),
@@ -275,3 +281,49 @@ def test_every_chunk_writes_its_partitions_state(bench: Bench) -> None:
     """A position without any state would mean that the state's log is gone."""
     out = bench.run(bench.record(b"garbage"))
     assert out.effects.records[bench.topics.raw_state["flood"].name, 0]
+
+
+def test_an_event_is_located_in_the_map_of_its_own_day(bench: Bench) -> None:
+    """Before the reform the former commune with what became of it, after it the present one with where it came
+    from, in the same chunk; where no map holds the event is kept and says so."""
+    begin, reform = START - timedelta(minutes=30), REFORM
+    maps = atlas(
+        squares("former", "78", since=reform - timedelta(days=300), until=reform),
+        squares("present", "12", since=reform),
+    )
+    config = configuration(inventory="version: 1\nsources: []\n", maps=maps)
+    times = [reform - timedelta(seconds=1), reform, begin, reform - timedelta(days=400)]
+    records = [bench.clock(0, config)]
+    for number, time in enumerate(times):
+        event = {
+            "id": f"e{number}",
+            "source": f"s{number}",
+            "time": time.isoformat(),
+            "lon": 106.5,
+            "lat": 10.5,
+        }
+        records.append(bench.record(json.dumps(event).encode(), b"s"))
+    places = {event["id"]: event["place"] for event in bench.located(bench.run(*records))}
+    assert (places["e0"]["commune"], places["e0"]["present"], places["e0"]["fate"]) == (
+        "8",
+        ["1", "2"],
+        "divided",
+    )
+    assert (places["e1"]["commune"], places["e1"]["former"]) == ("2", ["8"])
+    assert places["e2"]["boundaries"].startswith("present@")
+    assert places["e3"] == {"outcome": "no-map", "boundaries": ""}
+
+
+def test_other_maps_hold_behind_their_clock_record(bench: Bench) -> None:
+    """Activated boundaries take effect at one point of the log: the event before it has the old commune still."""
+    moved = configuration(maps=atlas(squares("moved", "34")))
+    out = bench.run(
+        bench.clock(0),
+        bench.event(0, road_depth_m=0.0),
+        bench.clock(1, moved),
+        bench.event(1, road_depth_m=0.0),
+    )
+    assert [event["place"]["commune"] for event in sorted(bench.located(out), key=lambda e: e["id"])] == [
+        "1",
+        "3",
+    ]

@@ -1,0 +1,72 @@
+"""The boundary sets that this machine has, by their reference, with one locator for each."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+from geo.activation import active_sets
+from geo.boundaries import BoundarySet
+from geo.cache import load_registry
+from geo.locate import Locator
+from geo.registry import Registry
+from geo.store import load_stored, store_directory, stored_sets
+from geo.succession import load_succession
+from ioc.errors import UserError
+from ioc.settings import Settings
+from streams.atlas import Atlas
+
+log = logging.getLogger(__name__)
+
+
+def installed_registry(settings: Settings) -> Registry:
+    """The maps that this installation judges by: the activated sets for their days, else the file's or the
+    approximate ones.
+
+    Raises `UserError` where a set is damaged, or two of the activated hold at one time.
+    """
+    base = load_registry(settings.boundaries_file, settings.provinces, settings.cache_dir)
+    active = [
+        load_stored(stored).only(settings.provinces)
+        for stored in active_sets(store_directory(settings.state_dir))
+    ]
+    if not active:
+        return base
+    try:
+        return Registry.of(active, base.sets)
+    except ValueError as error:
+        raise UserError(
+            "the activated boundary sets do not fit together", str(error), "see ioc boundaries deactivate"
+        ) from None
+
+
+class Shelf:
+    """Finds boundary sets by reference: those in force here, and every one that was imported."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sets: dict[str, BoundarySet] = {}
+        self.locator = cache(Locator)
+
+    def find(self, ref: str) -> BoundarySet | None:
+        """The set of a reference; None where this machine does not have it (yet)."""
+        if ref not in self._sets:
+            self._look()
+        return self._sets.get(ref)
+
+    def atlas(self, registry: Registry) -> Atlas:
+        """The maps of a registry, ready to attach communes by."""
+        return Atlas(registry, load_succession(), self.locator)
+
+    def _look(self) -> None:
+        settings = self._settings
+        registry = load_registry(settings.boundaries_file, settings.provinces, settings.cache_dir)
+        for boundaries in registry.sets:
+            self._sets[boundaries.ref] = boundaries
+        for stored in stored_sets(store_directory(settings.state_dir)):
+            try:
+                boundaries = load_stored(stored).only(settings.provinces)
+            except UserError as error:
+                log.warning("%s", error)
+                continue
+            self._sets[boundaries.ref] = boundaries
