@@ -109,6 +109,7 @@ def examine(
         message = ": ".join(part for part in (error.what, error.where.removeprefix(f"{path}: ")) if part)
         message += f" -> {error.remedy}" if error.remedy else ""
         return Report(str(path), (Finding("error", "unreadable", message),)), None
+    found += [Finding("warning", "reading", message) for message in features.warnings]
     if features.without_crs:
         message = (
             f"{features.without_crs} of {features.files} files name no coordinate system: taken as EPSG:4326"

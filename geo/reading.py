@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import stat
 import tempfile
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class Features:
     files: int
     #: Files that name no coordinate system and were taken to be in WGS 84 degrees.
     without_crs: int
+    #: What GDAL warned of, each once.
+    warnings: tuple[str, ...] = ()
 
 
 def read_features(path: Path, *, crs: str | None = None, layer: str | None = None) -> Features:
@@ -65,19 +68,22 @@ def read_features(path: Path, *, crs: str | None = None, layer: str | None = Non
     if not path.exists():
         raise UserError("boundaries file not found", str(path), "correct the path")
     try:
-        with tempfile.TemporaryDirectory(prefix="ioc-boundaries-") as scratch:
-            staged = _stage(path, Path(scratch))
-            frames = [_read(file, crs, layer) for file in staged]
+        with (
+            tempfile.TemporaryDirectory(prefix="ioc-boundaries-") as scratch,
+            warnings.catch_warnings(record=True) as caught,
+        ):
+            warnings.simplefilter("always")
+            frames = [_read(file, crs, layer) for file in _stage(path, Path(scratch))]
+            said = dict.fromkeys(str(warning.message).replace(f"{scratch}/", "") for warning in caught)
     except OSError as error:
         raise UserError(
             "boundaries file cannot be read", f"{path}: {error}", "check the file and its permissions"
         ) from None
     frame = frames[0][0]
     if len(frames) > 1:
-        # A column of the same name in all of them, whatever the geometry is called.
-        parts = [part.rename_geometry("geometry") for part, _ in frames]
+        parts = [part for part, _ in frames]
         frame = geopandas.GeoDataFrame(pandas.concat(parts, ignore_index=True), geometry="geometry", crs=4326)
-    return Features(frame, len(frames), sum(without for _, without in frames))
+    return Features(frame, len(frames), sum(without for _, without in frames), tuple(said))
 
 
 @dataclass(frozen=True)
