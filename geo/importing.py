@@ -78,7 +78,9 @@ def check_said(said: Said) -> None:
         )
     if said.valid_from and said.valid_until and said.valid_until <= said.valid_from:
         raise UserError(
-            "--valid-until is not after --valid-from", f"{said.valid_from} to {said.valid_until}", ""
+            "--valid-until is not after --valid-from",
+            f"{said.valid_from} to {said.valid_until}",
+            "correct one",
         )
     if unknown := sorted(said.accept - ACCEPTABLE):
         raise UserError(

@@ -35,11 +35,11 @@ class OfficialList:
     entries: dict[str, Entry]
 
     def codes(self, province: str) -> set[str]:
-        """The codes of a province's communes: by today's code, or by that of its time."""
+        """The codes of a province's communes, by the code that the province had in the list's time."""
         return {
             code
             for code, entry in self.entries.items()
-            if province in (entry.commune.province, entry.commune.former_province)
+            if province == (entry.commune.former_province or entry.commune.province)
         }
 
 

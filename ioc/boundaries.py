@@ -132,6 +132,7 @@ def fetch(
     base: Annotated[
         str | None, typer.Option("--from", help="Address of a copy of the files.", metavar="URL")
     ] = None,
+    accept: _Accept = None,
     report: _ReportFile = None,
 ) -> None:
     """Fetch official boundaries from a public data set, check each file's SHA-256, and import them.
@@ -139,20 +140,22 @@ def fetch(
     Interrupted and started again it goes on where it stopped. Uses HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
     """
     from geo.catalogue import find_entry
-    from geo.importing import Said
+    from geo.importing import Said, check_said
     from ioc.artifacts import to_stderr
     from ioc.downloads import fetch_files
 
     settings, entry = _settings(), find_entry(id)
     directory = settings.cache_dir / "boundaries" / f"{entry.id}-{entry.commit[:12]}"
-    fetch_files(entry.manifest(), base or entry.base, directory, to_stderr)
     said = Said(
         id=entry.id,
         source=entry.source,
         licence=entry.licence,
         valid_from=entry.valid_from,
         province=entry.province,
+        accept=frozenset(accept or ()),
     )
+    check_said(said)
+    fetch_files(entry.manifest(), base or entry.base, directory, to_stderr)
     _take(directory, said, report, settings)
 
 

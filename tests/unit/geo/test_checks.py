@@ -282,7 +282,8 @@ def test_former_communes_have_a_list_of_their_own() -> None:
     assert len(present.codes("92")) == 103
     assert former.codes("93")
     assert not present.codes("93")
-    assert former.codes("93") < former.codes("92")
+    # 92 was a smaller Cần Thơ then.
+    assert not former.codes("93") & former.codes("92")
 
 
 def test_a_report_holds_no_control_characters_and_counts_what_it_leaves_out() -> None:
