@@ -209,7 +209,8 @@ def _read(file: _Staged, crs: str | None, layer: str | None) -> tuple[geopandas.
     except UserError:
         raise
     except Exception as error:  # GDAL's own hierarchy, and shapely's for geometries that cannot be
-        reason = str(error).replace(f"{file.path.parent}/", "")
+        # Without GDAL's advice about its command line, and without the directory made for it.
+        reason = str(error).split("; It might help")[0].replace(f"{file.path.parent}/", "")
         raise UserError("GDAL cannot read the boundaries file", f"{file.shown}: {reason}", _REMEDY) from None
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.empty:
         raise UserError(

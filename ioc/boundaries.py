@@ -174,7 +174,7 @@ def list_(as_json: _Json = False) -> None:
         (
             stored.id,
             stored.version,
-            "approximate" if stored.approximate else "official",
+            "yes" if stored.approximate else "no",
             str(stored.communes),
             stored.valid_from.isoformat() if stored.valid_from else "",
             stored.valid_until.isoformat() if stored.valid_until else "",
@@ -183,7 +183,7 @@ def list_(as_json: _Json = False) -> None:
         )
         for stored in found
     ]
-    head = ("id", "version", "kind", "communes", "valid from", "valid until", "licence", "source")
+    head = ("id", "version", "approximate", "communes", "valid from", "valid until", "licence", "source")
     typer.echo(_clean(columns([head, *rows])) if rows else "no boundaries were imported")
     offered = ", ".join(entry.id for entry in ENTRIES if entry.id not in {stored.id for stored in found})
     if offered:
