@@ -66,6 +66,13 @@ class Settings(BaseSettings):
         None, description="Inventory of fixed sources in YAML. Empty: an inventory without sources."
     )
 
+    border_width: float = Field(
+        50.0,
+        ge=0,
+        le=1000,
+        description="Within so many metres of a commune's border an event also names the neighbour; 0: never.",
+    )
+
     # Time
     future_tolerance: float = Field(
         300.0, ge=0, description="How far after the last clock record an event may be; beyond: dead letter."

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 
+import msgspec
 import numpy as np
 
 from geo.boundaries import BoundarySet, Commune
 from geo.locate import Locator
+from geo.outcomes import Outcome
 from geo.registry import Registry
 from geo.succession import Succession
 from streams.schemas import Place
@@ -29,10 +31,17 @@ class Atlas:
         registry: Registry,
         succession: Succession,
         locator: Callable[[BoundarySet], Locator] = Locator,
+        *,
+        border_width: float = 0.0,
     ) -> None:
-        """`locator` gives a set's locator; those of a process share them, since building one takes time."""
+        """`locator` gives a set's locator; those of a process share them, since building one takes time.
+
+        Within `border_width` metres of a border the place says how far it is and whose the other side is; 0: never.
+        """
         self.registry = registry
-        self._sheets = {sheet.ref: _Sheet(sheet, succession, locator(sheet)) for sheet in registry.sets}
+        self._sheets = {
+            sheet.ref: _Sheet(sheet, succession, locator(sheet), border_width) for sheet in registry.sets
+        }
 
     def places(self, points: Sequence[Point]) -> list[Place]:
         """The place of each point, in order."""
@@ -52,21 +61,42 @@ class Atlas:
 class _Sheet:
     """One boundary set with the places it can give: made once, shared by all events in them."""
 
-    def __init__(self, boundaries: BoundarySet, succession: Succession, locator: Locator) -> None:
-        self._locator = locator
-        ref, approximate = boundaries.ref, boundaries.approximate
-        self._nowhere = Place(outcome="nowhere", boundaries=ref, approximate=approximate)
-        self._outside = Place(outcome="outside", boundaries=ref, approximate=approximate)
+    def __init__(
+        self, boundaries: BoundarySet, succession: Succession, locator: Locator, border_width: float
+    ) -> None:
+        self._locator, self._border_width = locator, border_width
+        self._communes = boundaries.communes
         self._inside = [_inside(commune, boundaries, succession) for commune in boundaries.communes]
+        self._elsewhere = {
+            outcome: Place(
+                outcome=outcome.label,  # type: ignore[arg-type]
+                boundaries=boundaries.ref,
+                approximate=boundaries.approximate,
+            )
+            for outcome in Outcome
+        }
 
     def places(self, points: Sequence[tuple[float | None, float | None]]) -> list[Place]:
         lons = np.array([np.nan if lon is None else lon for lon, _ in points], dtype=float)
         lats = np.array([np.nan if lat is None else lat for _, lat in points], dtype=float)
-        usable = (np.abs(lons) <= 180) & (np.abs(lats) <= 90)
-        return [
-            self._inside[index] if index >= 0 else self._outside if ok else self._nowhere
-            for index, ok in zip(self._locator.locate_many(lons, lats), usable, strict=True)
+        missing = np.array([lon is None or lat is None for lon, lat in points], dtype=bool)
+        indexes, outcomes = self._locator.outcomes(lons, lats, missing)
+        places = [
+            self._inside[index] if index >= 0 else self._elsewhere[Outcome(outcome)]
+            for index, outcome in zip(indexes, outcomes, strict=True)
         ]
+        if self._border_width:
+            near = self._locator.near_border(lons, lats, self._border_width)
+            for at in np.flatnonzero(np.isfinite(near.metres) & (indexes >= 0)):
+                places[at] = self._near(places[at], float(near.metres[at]), int(near.neighbour[at]))
+        return places
+
+    def _near(self, place: Place, metres: float, neighbour: int) -> Place:
+        place = msgspec.structs.replace(place, border_m=round(metres, 1))
+        if neighbour >= 0:
+            place.neighbour = self._communes[neighbour].code
+            place.neighbour_name = self._communes[neighbour].name
+        return place
 
 
 def _inside(commune: Commune, boundaries: BoundarySet, succession: Succession) -> Place:

@@ -112,14 +112,19 @@ class Clock(Struct, kw_only=True, omit_defaults=True):
 class Place(Struct, kw_only=True, omit_defaults=True):
     """Where an event was found to be, and which boundaries said so."""
 
-    #: inside: in a commune. outside: in none of them. nowhere: the event has no usable place. no-map: no boundary
-    #: set holds at its time.
-    outcome: Literal["inside", "outside", "nowhere", "no-map"]
+    #: As `geo.outcomes.Outcome` names them; no-map where no boundary set holds at the event's time.
+    outcome: Literal[
+        "inside", "outside", "nowhere", "not-finite", "out-of-range", "swapped", "null-island", "no-map"
+    ]
     commune: str | UnsetType = UNSET
     commune_name: str | UnsetType = UNSET
     province: str | UnsetType = UNSET
     #: Id and version of the boundary set, `id@version`; empty where none holds.
     boundaries: str
+    #: Metres to the commune's border, where that is near, and the commune on its other side, if there is one.
+    border_m: float | UnsetType = UNSET
+    neighbour: str | UnsetType = UNSET
+    neighbour_name: str | UnsetType = UNSET
     #: For a commune of the map before 1 July 2025: the present ones that its area went to, and whether that is
     #: one (whole), several (divided), or one of those named (unknown).
     present: list[str] = []

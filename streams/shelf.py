@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import cache
 
 from geo.activation import active_sets
 from geo.boundaries import BoundarySet
@@ -46,7 +45,7 @@ class Shelf:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sets: dict[str, BoundarySet] = {}
-        self.locator = cache(Locator)
+        self._locators: dict[str, Locator] = {}
 
     def find(self, ref: str) -> BoundarySet | None:
         """The set of a reference; None where this machine does not have it (yet)."""
@@ -56,7 +55,12 @@ class Shelf:
 
     def atlas(self, registry: Registry) -> Atlas:
         """The maps of a registry, ready to attach communes by."""
-        return Atlas(registry, load_succession(), self.locator)
+        return Atlas(registry, load_succession(), self._locator, border_width=self._settings.border_width)
+
+    def _locator(self, boundaries: BoundarySet) -> Locator:
+        if boundaries.ref not in self._locators:
+            self._locators[boundaries.ref] = Locator(boundaries, self._settings.cache_dir)
+        return self._locators[boundaries.ref]
 
     def _look(self) -> None:
         settings = self._settings

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from msgspec import UNSET
 
 from geo.boundaries import BoundarySet, Commune, boundary_set
 from geo.registry import Registry
@@ -131,7 +132,9 @@ def test_a_fixed_source_has_its_place_from_the_inventory(bench: Bench) -> None:
         (106.5, 10.5, "inside", "2"),
         (120.0, 10.5, "outside", None),
         (None, None, "nowhere", None),
-        (999, 10, "nowhere", None),
+        (999, 10, "out-of-range", None),
+        (10.5, 106.5, "swapped", None),
+        (0.0, 0.0, "null-island", None),
     ],
 )
 def test_a_place_is_found_or_said_to_be_missing(
@@ -327,3 +330,14 @@ def test_other_maps_hold_behind_their_clock_record(bench: Bench) -> None:
         "1",
         "3",
     ]
+
+
+def test_near_a_border_the_neighbour_is_named() -> None:
+    """Twenty metres from the other commune: the event says so; a kilometre away it does not."""
+    maps = Atlas(Registry([squares("squares", "12")]), Succession({}), border_width=50)
+    at, away = (106 - 20 / 109_500, 10.5), (105.99, 10.5)
+    near, far = maps.places([(START, *at), (START, *away)])
+    assert (near.commune, near.neighbour, near.neighbour_name) == ("1", "2", "Đông")
+    assert near.border_m == pytest.approx(20, abs=0.5)
+    assert far.commune == "1"
+    assert far.border_m is far.neighbour is UNSET
