@@ -14,21 +14,29 @@ from ioc.errors import UserError
 FILE = "active.json"
 
 
-def active_sets(directory: Path) -> list[Stored]:
-    """The stored sets that were activated, in the order of activation.
+def active_refs(directory: Path) -> list[str]:
+    """References of the sets that were activated, in the order of activation.
 
-    Raises `UserError` where the file is damaged, or names a set that is not in the store any more.
+    Raises `UserError` where the file is damaged.
     """
     path = directory / FILE
     try:
-        refs = json.loads(path.read_text(encoding="utf-8"))
+        return [str(ref) for ref in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise UserError(
             "cannot read which boundaries are active", f"{path}: {error}", "remove it and activate again"
         ) from None
-    there = {stored.ref: stored for stored in stored_sets(directory)}
+
+
+def active_sets(directory: Path) -> list[Stored]:
+    """The stored sets of these references.
+
+    Raises `UserError` as `active_refs` does, or where one is not in the store any more.
+    """
+    refs = active_refs(directory)
+    there = {stored.ref: stored for stored in stored_sets(directory)} if refs else {}
     if lost := [ref for ref in refs if ref not in there]:
         raise UserError(
             "active boundaries are not in the store any more",

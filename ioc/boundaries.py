@@ -1,4 +1,4 @@
-"""`ioc boundaries ...`: import, check, list, show and fetch sets of commune boundaries."""
+"""`ioc boundaries ...`: import, check, list, show, fetch and activate sets of commune boundaries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ioc.errors import UserError
 
 if TYPE_CHECKING:
     from geo.boundaries import BoundarySet
@@ -22,7 +24,7 @@ app = typer.Typer(
     name="boundaries",
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Sets of commune boundaries: import, check, list, show, fetch.",
+    help="Sets of commune boundaries: import, check, list, show, fetch, activate.",
 )
 
 _File = Annotated[Path, typer.Argument(help="A file, a folder of files, or a ZIP.", metavar="FILE|DIR|ZIP")]
@@ -232,6 +234,72 @@ def show(
     table = columns([("code", "name", "province", "  area km²"), *rows])
     typer.echo(_clean(columns(facts) + "\n\n" + table))
     typer.echo(f"{len(rows)} communes, {sum(areas):.1f} km²")
+
+
+@app.command()
+def activate(
+    id: Annotated[str, typer.Argument(help="ID or ID@VERSION of an imported set.", metavar="ID")],
+) -> None:
+    """Judge by an imported set from now on, for the days that it holds; a running system switches at once.
+
+    Another version of the same set is replaced. Workers on other machines wait until the set is imported there.
+    """
+    from geo.activation import active_sets
+    from geo.store import find_stored, store_directory
+
+    settings = _settings()
+    directory = store_directory(settings.state_dir)
+    stored = find_stored(directory, id)
+    refs = [active.ref for active in active_sets(directory) if active.id != stored.id]
+    _switch(settings, [*refs, stored.ref])
+    typer.echo(f"{stored.ref} is active")
+
+
+@app.command()
+def deactivate(
+    id: Annotated[str, typer.Argument(help="ID or ID@VERSION of an active set.", metavar="ID")],
+) -> None:
+    """Go back to the default for the days of a set that was activated; a running system switches at once."""
+    from geo.activation import active_refs
+    from geo.store import store_directory
+
+    settings = _settings()
+    refs = active_refs(store_directory(settings.state_dir))
+    kept = [ref for ref in refs if id not in (ref, ref.partition("@")[0])]
+    if kept == refs:
+        raise UserError(
+            f"boundaries {id} are not active",
+            f"active: {', '.join(refs) or 'none'}",
+            "see ioc boundaries list",
+        )
+    _switch(settings, kept)
+    typer.echo(f"{id} is not active any more")
+
+
+def _switch(settings: Settings, refs: list[str]) -> None:
+    """Put these sets in force: first here, then on the running system, if there is one."""
+    from geo.activation import active_refs, write_active
+    from geo.store import store_directory
+    from streams.admin import is_running
+    from streams.configuration import publish_configuration
+    from streams.shelf import installed_registry
+
+    directory = store_directory(settings.state_dir)
+    before = active_refs(directory)
+    write_active(directory, refs)
+    try:
+        installed_registry(settings)
+        running = is_running(settings)
+        if running:
+            published = publish_configuration(settings)
+            typer.echo(f"configuration {published.hash} takes effect with the next clock record")
+    except BaseException:
+        write_active(directory, before)
+        raise
+    if not running:
+        typer.echo(
+            f"no running system under prefix {settings.topic_prefix!r}: it takes effect at the next start"
+        )
 
 
 def _said(

@@ -47,6 +47,20 @@ def verify_topics(settings: Settings) -> list[str]:
         return _mismatches(admin, list(Topics.of(settings)), settings)
 
 
+def is_running(settings: Settings) -> bool:
+    """Whether there is a cluster with this installation's topics; asks for a moment only."""
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=settings.bootstrap.split(","), client_id="ioc-admin", bootstrap_timeout_ms=2000
+        )
+    except (KafkaError, OSError):
+        return False
+    try:
+        return Topics.of(settings).config.name in admin.list_topics()
+    finally:
+        admin.close()
+
+
 def require_topics(settings: Settings) -> None:
     """What a worker calls before it reads anything. Raises `UserError` that lists every difference."""
     _require(verify_topics(settings), settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -23,6 +22,11 @@ from streams.correlating import FRONTIER_KEY
 from streams.topics import Topics
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with all settings in it."""
+    return {**os.environ, **settings.environment()}
+
+
 class System:
     """The processes under one topic prefix. Each has its output in a file of its own."""
 
@@ -33,17 +37,10 @@ class System:
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `ioc ARGUMENTS` (default: the name itself) and remember it as `name`."""
-        environment = {
-            **os.environ,
-            **{
-                f"IOC_{key.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
-                for key, value in self.settings.model_dump(exclude_none=True).items()
-            },
-        }
         with (self.directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ioc", *(arguments or (name,))],
-                env=environment,
+                env=environment(self.settings),
                 stdout=log,
                 stderr=log,
                 preexec_fn=child_setup(),

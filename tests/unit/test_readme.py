@@ -78,10 +78,15 @@ def table(name: str, first: str) -> list[list[str]]:
 
 
 def commands(line: str) -> Iterator[tuple[str, list[str]]]:
-    """Each call of the program in a line of code: the command, empty for none, and its options."""
+    """Each call of the program in a line of code: the command, empty for none, and its options.
+
+    A command of a group is named with it, such as `boundaries import`.
+    """
     for call in re.split(r"(?<![\w.-])ioc +", line)[1:]:
         words = call.split()
         command = "" if words[0].startswith("-") else words[0]
+        if command == "boundaries" and len(words) > 1:
+            command = f"{command} {words[1]}"
         yield command, [word for word in words if word.startswith("--")]
 
 
@@ -89,13 +94,17 @@ def commands(line: str) -> Iterator[tuple[str, list[str]]]:
 def test_every_command_and_option_exists(name: str) -> None:
     """What a reader types after `ioc` is a command of the program, with options that this command has."""
     program = typer.main.get_command(app)
+    known = {"": program}
+    for command, of in program.commands.items():
+        inner = getattr(of, "commands", None)
+        known |= {f"{command} {name}": one for name, one in inner.items()} if inner else {command: of}
     options = {
         command: {option for parameter in of.params for option in parameter.opts} | {"--help"}
-        for command, of in [("", program), *program.commands.items()]
+        for command, of in known.items()
     }
     options["COMMAND"] = {"--help"}  # stands for any
     called = [call for line in code(name) for call in commands(line)]
-    assert set(program.commands) <= {command for command, _ in called}
+    assert set(known) - {""} <= {command for command, _ in called}
     wrong = [(command, given) for command, given in called if not set(given) <= options.get(command, set())]
     assert wrong == []
     alone = {span for span in INLINE.findall(prose(name)) if span.startswith("--")}
