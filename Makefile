@@ -20,7 +20,8 @@ run: install ## Run everything on this machine with a recorded day; Ctrl-C ends 
 	@exec $(VENV)/bin/ioc up --scenario $(SCENARIO)
 
 test: $(VENV)/.dev tools ## Run all tests, those on a real broker and in a real browser too
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/unit -n 2 --dist worksteal $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/integration tests/browser tests/chaos $(PYTEST_ARGS)
 
 check: lint test ## What must hold before a commit: style, format, types and all tests
 
@@ -30,7 +31,7 @@ lint: $(VENV)/.dev ## Style, format and types
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.dev ## Tests that need no broker
-	$(PY) -m pytest tests/unit $(PYTEST_ARGS)
+	$(PY) -m pytest tests/unit -n 2 --dist worksteal -m "not long" $(PYTEST_ARGS)
 
 integration: $(VENV)/.dev ## Tests on a real broker
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/integration $(PYTEST_ARGS)

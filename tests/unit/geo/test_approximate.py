@@ -67,6 +67,7 @@ def test_the_set_follows_from_its_input_alone(approximate: BoundarySet) -> None:
     assert shapely.equals_exact(again.geometries, approximate.geometries).all()
 
 
+@pytest.mark.long
 def test_two_provinces_do_not_overlap() -> None:
     """An installation may serve several: together they are one coverage."""
     both = approximate_set(["92", "86"])
@@ -161,6 +162,7 @@ def test_a_former_map_reads_back_from_its_file(former: BoundarySet, tmp_path: Pa
     assert (again.ref, again.valid_until) == (former.ref, former.valid_until)
 
 
+@pytest.mark.long
 def test_far_islands_take_no_memory_for_the_sea_between() -> None:
     """Khánh Hòa with Trường Sa, 500 km off its coast, in two windows or more; its communes are all there."""
     boundaries = approximate_set(["56"])

@@ -133,6 +133,7 @@ def test_a_file_without_a_served_province_is_an_error(tmp_path: Path, made_up: B
     assert "it has province 00" in error.value.where
 
 
+@pytest.mark.long
 def test_a_registry_has_the_old_map_and_the_new(
     tmp_path: Path, approximate: BoundarySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_file_without_dates_holds_always(tmp_path: Path, made_up: BoundarySet)
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.long
 def test_a_file_whose_dates_are_reversed_is_an_error(tmp_path: Path, approximate: BoundarySet) -> None:
     """It would never be used, and nobody would know."""
     path = tmp_path / "official.geojson"

@@ -17,9 +17,13 @@ from geo.importing import Said, examine
 from geo.report import Report
 
 OFFICIAL = Path(__file__).resolve().parents[3].parent / "shared" / "boundaries" / "can-tho-2025.geojson.gz"
-pytestmark = pytest.mark.skipif(
-    not OFFICIAL.exists(), reason=f"the official polygons are not at {OFFICIAL}; they are not ours to ship"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not OFFICIAL.exists(),
+        reason=f"the official polygons are not at {OFFICIAL}; they are not ours to ship",
+    ),
+]
 _GEOD = Geod(ellps="WGS84")
 
 

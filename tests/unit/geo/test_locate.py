@@ -96,6 +96,7 @@ def some(places: np.ndarray, many: int) -> np.ndarray:
     return places if len(places) <= many else np.random.default_rng(0).choice(places, many, replace=False)
 
 
+@pytest.mark.long
 def test_points_on_borders_are_found_as_by_asking_every_polygon(
     boundaries: BoundarySet, locators: Locators
 ) -> None:
@@ -118,6 +119,7 @@ def test_points_a_hair_beside_borders_are_found_as_by_asking_every_polygon(
     agree(boundaries, locators(boundaries), aside)
 
 
+@pytest.mark.long
 def test_all_vertices_and_a_metre_around_them_are_found_as_by_asking_every_polygon(
     boundaries: BoundarySet, locators: Locators
 ) -> None:
@@ -130,6 +132,7 @@ def test_all_vertices_and_a_metre_around_them_are_found_as_by_asking_every_polyg
         assert np.array_equal(locator.locate_many(places[:, 0], places[:, 1]), expected)
 
 
+@pytest.mark.long
 def test_a_million_random_points_are_found_as_by_asking_every_polygon(
     boundaries: BoundarySet, locators: Locators
 ) -> None:

@@ -80,6 +80,7 @@ def test_shipped_files_are_what_the_program_makes() -> None:
         assert content == shipped, f"{name} is stale: run python -m {can_tho_spring_tide.__name__}.make"
 
 
+@pytest.mark.long
 def test_same_bytes_each_time() -> None:
     """Two runs give the same bytes, compressed ones included: no time and no chance outside the seed."""
     assert make() == files()

@@ -89,7 +89,7 @@ def test_the_alerts_are_those_on_the_scenarios_list(plain: Result) -> None:
     assert plain.unjudged == Counter(counts["unjudged"])
 
 
-@pytest.mark.parametrize("chunk_records", [1, 7, 311, 100_000])
+@pytest.mark.parametrize("chunk_records", [pytest.param(1, marks=pytest.mark.long), 7, 311, 100_000])
 def test_chunk_size_makes_no_difference(
     settings: Settings, configuration: Configuration, evening: Raw, plain_evening: Result, chunk_records: int
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def squares(id: str, codes: str, since: datetime | None = None, until: datetime 
     )
 
 
+@cache  # building a locator takes a while
 def atlas(*sets: BoundarySet) -> Atlas:
     succession = Succession({"7": ["1"], "8": ["1", "2"]})
     return Atlas(Registry(sets or [squares("squares", "12")]), succession)
