@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+from collections.abc import Callable
 
 from geo.boundaries import BoundarySet
 from geo.drawing import drawing
@@ -13,38 +15,44 @@ from maps.feed import Feed
 from maps.live import Live
 from maps.shell import BoundaryNote, Shell, build_shell
 from maps.title import wall_title
-from maps.web import serve_wall
-from streams.shelf import installed_registry
+from maps.web import say_address, serve_wall
+from streams.configuration import Configurations
+from streams.shelf import Shelf, installed_registry
+
+log = logging.getLogger(__name__)
+
+#: Seconds between looks at which boundaries are in force.
+LOOK_SECONDS = 3.0
+#: Seconds that a look may take; without a broker aiokafka may wait for ever.
+LOOK_TIMEOUT = 5.0
 
 
-async def _beat_health(health: Health) -> None:
-    while True:
-        health.beat()
-        await asyncio.sleep(1)
+class InForce:
+    """The boundary set to draw: the latest of the current configuration's, else of this installation's.
 
+    What lies in a former map is told by its commune's name.
+    """
 
-async def _run(settings: Settings, shell: Shell, health: Health) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
-    live = Live(shell.page.tag)
-    feed = Feed(settings, live, health)
-    tasks = [asyncio.create_task(feed.run()), asyncio.create_task(_beat_health(health))]
-    for task in tasks:
-        task.add_done_callback(
-            lambda _: stop.set()
-        )  # neither ends by itself: a wall without them must not go on
-    try:
-        await serve_wall(settings, shell, live, stop)
-    finally:
-        failed = [task.exception() for task in tasks if task.done() and not task.cancelled()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for error in failed:
-            if error is not None:
-                raise error
+    def __init__(self, settings: Settings) -> None:
+        """Raises `UserError` where this installation's boundaries are not usable."""
+        self._configurations = Configurations(settings, Shelf(settings))
+        self.boundaries = installed_registry(settings).sets[-1]
+
+    async def look(self) -> bool:
+        """Ask the broker; True where another set is in force than before. Without an answer nothing changes."""
+        asking = asyncio.ensure_future(self._configurations.current())
+        await asyncio.wait({asking}, timeout=LOOK_TIMEOUT)
+        if not asking.done():
+            asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+            asking.cancel()
+            return False
+        if error := asking.exception():
+            log.debug("cannot ask which boundaries are in force: %s", error)
+            return False
+        configuration = asking.result()
+        latest = configuration.atlas.registry.sets[-1] if configuration else self.boundaries
+        before, self.boundaries = self.boundaries, latest
+        return latest.ref != before.ref
 
 
 def shell_of(boundaries: BoundarySet, settings: Settings) -> Shell:
@@ -58,11 +66,71 @@ def run_wall(settings: Settings) -> int:
 
     Raises `UserError` for a taken port, unusable boundaries or unusable settings.
     """
-    # The latest map is the one that operators see; what lies in a former one is told by its commune's name.
-    boundaries = installed_registry(settings).sets[-1]
     health = Health()
     health.check("picture", False, "starting")
-    shell = shell_of(boundaries, settings)
+    in_force = InForce(settings)
     with serve_health(health, settings.host, settings.wall_health_port, "IOC_WALL_HEALTH_PORT"):
-        asyncio.run(_run(settings, shell, health))
+        asyncio.run(_run(settings, in_force, health))
     return 0
+
+
+async def _run(settings: Settings, in_force: InForce, health: Health) -> None:
+    """Serve the wall; with other boundaries in force it is built anew, and browsers load it again."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, asked.set)
+    await in_force.look()
+    on_listen: Callable[[str, int], None] = say_address
+    while not asked.is_set():
+        await _serve(settings, in_force, health, asked, on_listen)
+        on_listen = _say_nothing
+
+
+def _say_nothing(host: str, port: int) -> None:
+    """The address is what it was."""
+
+
+async def _serve(
+    settings: Settings,
+    in_force: InForce,
+    health: Health,
+    asked: asyncio.Event,
+    on_listen: Callable[[str, int], None],
+) -> None:
+    """Serve one set of boundaries, until `asked` is set or another set is in force."""
+    stop = asyncio.Event()
+    shell = shell_of(in_force.boundaries, settings)
+    live = Live(shell.page.tag)
+    feed = Feed(settings, live, health)
+    # None of them ends by itself but with a reason to stop; a wall without the others must not go on.
+    tasks = [
+        asyncio.create_task(work)
+        for work in (feed.run(), _beat_health(health), asked.wait(), _until_changed(in_force))
+    ]
+    for task in tasks:
+        task.add_done_callback(lambda _: stop.set())
+    try:
+        await serve_wall(settings, shell, live, stop, on_listen)
+    finally:
+        failed = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for error in failed:
+            if error is not None:
+                raise error
+
+
+async def _beat_health(health: Health) -> None:
+    while True:
+        health.beat()
+        await asyncio.sleep(1)
+
+
+async def _until_changed(in_force: InForce) -> None:
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if await in_force.look():
+            log.info("boundaries %s are in force: the wall draws them", in_force.boundaries.ref)
+            return

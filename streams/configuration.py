@@ -149,6 +149,17 @@ class Configurations:
         # All partitions come upon a new one at about the same time: one of them reads it.
         self._fetching = asyncio.Lock()
 
+    async def current(self) -> Configuration | None:
+        """The one that clock records are to name now; None where none is published, or not all of it is here."""
+        tp = TopicPartition(Topics.of(self._settings).config.name, 0)
+        async with reader(self._settings.bootstrap, tp) as consumer:
+            value = (await read_latest(consumer, tp)).get(CURRENT_KEY)
+        if value is None or (missing := await self.fetch(value.decode())):
+            if value is not None:
+                log.warning("the current configuration lacks %s", missing)
+            return None
+        return self.known[value.decode()]
+
     async def fetch(self, hash_: str) -> str:
         """Make a configuration known. Returns what is still missing for that, in words; empty where nothing is."""
         async with self._fetching:

@@ -10,11 +10,13 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.request import urlopen
 
 from kafka import KafkaProducer
 
 from geo.cache import load_boundaries
 from geo.files import write_boundaries
+from ioc.ports import free_port
 from ioc.settings import Settings
 from streams.schemas import CLOCK_KEY
 from streams.topics import Topics
@@ -36,9 +38,18 @@ def ioc(settings: Settings, *arguments: str) -> str:
     return done.stdout
 
 
+def drawn(settings: Settings) -> str:
+    """The wall's page, which names the boundaries that it draws; empty while it does not answer."""
+    try:
+        with urlopen(f"http://127.0.0.1:{settings.wall_port}/", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
 def test_a_running_system_switches_at_one_clock_record(kafka: Kafka, tmp_path: Path) -> None:
     """No event is lost or located twice; before the clock record the old set says the commune, after it the new."""
-    settings = kafka.settings(state_dir=tmp_path / "state")
+    settings = kafka.settings(state_dir=tmp_path / "state", wall_port=free_port())
     topics = Topics.of(settings)
     file = tmp_path / "other.geojson"
     write_boundaries(replace(load_boundaries(None, ["92"], settings.cache_dir), id="other"), file)
@@ -67,11 +78,16 @@ def test_a_running_system_switches_at_one_clock_record(kafka: Kafka, tmp_path: P
             time.sleep(0.1)
 
     with running(settings, tmp_path / "logs") as system:
-        for name in ("clock", "sense", "correlate"):
+        for name in ("clock", "sense", "correlate", "wall"):
             system.start(name)
         publish(6)
+        assert "vn-approximate-2025-07@" in drawn(settings)
         assert "takes effect" in ioc(settings, "boundaries", "activate", "other")
         publish(5)
+        deadline = time.monotonic() + 20
+        while "other@" not in drawn(settings):
+            assert time.monotonic() < deadline, "the wall draws the former boundaries still"
+            time.sleep(0.2)
         assert "takes effect" in ioc(settings, "boundaries", "deactivate", "other")
         publish(4)
         deadline = time.monotonic() + 20
