@@ -16,7 +16,7 @@ BEAT = Gauge(
 EVENTS = Counter("ioc_events", "Events read from the raw streams, bad ones included.", ["stream"])
 LOCATED = Counter(
     "ioc_events_located",
-    "Located events written, by outcome: inside, outside or nowhere.",
+    "Located events written, by outcome: inside, outside, swapped and the others of geo.outcomes, or no-map.",
     ["stream", "outcome"],
 )
 DEAD = Counter("ioc_dead_letters", "Records that could not be used, by reason.", ["stream", "reason"])

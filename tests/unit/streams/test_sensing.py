@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import UNSET
 
 from geo.boundaries import BoundarySet, Commune, boundary_set
@@ -343,3 +345,30 @@ def test_near_a_border_the_neighbour_is_named() -> None:
     assert near.border_m == pytest.approx(20, abs=0.5)
     assert far.commune == "1"
     assert far.border_m is far.neighbour is UNSET
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=60),
+            st.tuples(
+                st.one_of(st.none(), st.floats(), st.text(max_size=5)),
+                st.one_of(st.none(), st.floats(), st.text(max_size=5)),
+            ),
+        ),
+        max_size=12,
+    )
+)
+def test_nothing_that_a_record_holds_stops_a_partition(contents: list[Any]) -> None:
+    """Any bytes, and any numbers or texts for a place: each record is located with a named outcome, or is dead."""
+    bench = Bench()
+    records = [
+        bench.record(content)
+        if isinstance(content, bytes)
+        else bench.event(number, source=f"s{number}", lon=content[0], lat=content[1])
+        for number, content in enumerate(contents)
+    ]
+    out = bench.run(bench.clock(0), *records)
+    assert out.events == len(records)
+    assert out.located.total() + out.dead.total() == len(records)
+    assert len(bench.located(out)) == out.located.total()
