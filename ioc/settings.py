@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     # Files
     state_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_state_dir("ioc")),
-        description="What must survive a restart: the embedded broker's log.",
+        description="What must survive a restart: the embedded broker's log, imported boundaries.",
     )
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("ioc")),

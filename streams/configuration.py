@@ -26,7 +26,7 @@ from ioc.settings import Settings
 from streams.atlas import Atlas
 from streams.inventory import parse_inventory
 from streams.schemas import MEASURES
-from streams.shelf import Shelf, installed_registry
+from streams.shelf import Shelf, installed_registry, keep_used
 from streams.topics import Topics
 from streams.transactions import read_latest, reader
 
@@ -127,7 +127,9 @@ def publish_configuration(settings: Settings) -> Published:
 
     Raises `UserError` where a file is wrong.
     """
-    record = local_record(settings, installed_registry(settings))
+    registry = installed_registry(settings)
+    record = local_record(settings, registry)
+    keep_used(settings, registry)
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
     try:
         topic, hash_ = Topics.of(settings).config.name, record.hash.encode()

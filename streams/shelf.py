@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from geo.activation import active_sets
 from geo.boundaries import BoundarySet
 from geo.cache import load_registry
+from geo.files import write_boundaries
 from geo.locate import Locator
 from geo.registry import Registry
 from geo.store import load_stored, store_directory, stored_sets
@@ -39,8 +41,32 @@ def installed_registry(settings: Settings) -> Registry:
         ) from None
 
 
+def keep_used(settings: Settings, registry: Registry) -> None:
+    """Keep a copy of sets that a configuration names: the log may name them long after the installation has others.
+
+    Raises `UserError` where the state directory cannot be written to.
+    """
+    directory = _used(settings)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for boundaries in registry.sets:
+            path = directory / f"{boundaries.ref}.geojson.gz"
+            if not path.exists():
+                write_boundaries(boundaries, path)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {directory}",
+            str(error),
+            "set IOC_STATE_DIR to a directory that you may write to",
+        ) from None
+
+
+def _used(settings: Settings) -> Path:
+    return store_directory(settings.state_dir) / "used"
+
+
 class Shelf:
-    """Finds boundary sets by reference: those in force here, and every one that was imported."""
+    """Finds boundary sets by reference: those in force here, those that were, and every one that was imported."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -67,7 +93,7 @@ class Shelf:
         registry = load_registry(settings.boundaries_file, settings.provinces, settings.cache_dir)
         for boundaries in registry.sets:
             self._sets[boundaries.ref] = boundaries
-        for stored in stored_sets(store_directory(settings.state_dir)):
+        for stored in (*stored_sets(store_directory(settings.state_dir)), *stored_sets(_used(settings))):
             try:
                 boundaries = load_stored(stored).only(settings.provinces)
             except UserError as error:

@@ -111,9 +111,24 @@ async def test_a_worker_waits_for_a_boundary_set_that_its_machine_lacks(
     other = tmp_path / "other.geojson"
     present = load_boundaries(None, settings.provinces, settings.cache_dir)
     write_boundaries(replace(present, id="other"), other)
-    elsewhere = settings.model_copy(update={"boundaries_file": other})
+    elsewhere = settings.model_copy(update={"boundaries_file": other, "state_dir": tmp_path / "elsewhere"})
     name = (await asyncio.to_thread(publish_configuration, elsewhere)).hash
     missing = await Configurations(settings, Shelf(settings)).fetch(name)
     assert "boundary set other@" in missing
     assert "import it on this machine" in missing
     assert await Configurations(elsewhere, Shelf(elsewhere)).fetch(name) == ""
+
+
+async def test_a_log_may_name_boundaries_that_the_installation_has_no_more(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """From the default to a file and back: what the log names from then is found, and nothing stalls."""
+    here = settings.model_copy(update={"state_dir": tmp_path / "state"})
+    other = tmp_path / "other.geojson"
+    write_boundaries(replace(load_boundaries(None, ["92"], settings.cache_dir), id="other"), other)
+    with_file = here.model_copy(update={"boundaries_file": other})
+    first = (await asyncio.to_thread(publish_configuration, here)).hash
+    second = (await asyncio.to_thread(publish_configuration, with_file)).hash
+    assert await Configurations(with_file, Shelf(with_file)).fetch(first) == ""
+    other.unlink()
+    assert await Configurations(here, Shelf(here)).fetch(second) == ""
