@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -36,6 +37,17 @@ def until(browsing: Browsing, expression: str) -> None:
     while not browsing.page.evaluate(expression):
         assert time.monotonic() < deadline, f"never came true: {expression}"
         browsing.page.wait_for_timeout(50)
+
+
+def settled(browsing: Browsing, expression: str) -> Any:
+    """The value of an expression once it stays the same: a banner that comes or goes moves the map a little."""
+    deadline = time.monotonic() + 8
+    before, now = None, browsing.page.evaluate(expression)
+    while now != before:
+        assert time.monotonic() < deadline, f"never settled: {expression}"
+        browsing.page.wait_for_timeout(300)
+        before, now = now, browsing.page.evaluate(expression)
+    return now
 
 
 def communes(browsing: Browsing) -> dict[str, str | None]:
@@ -111,7 +123,7 @@ def test_hostile_text_is_text(wall: kit.WallThread, browsing: Browsing) -> None:
     expect(page.locator("#alerts .place")).to_have_text(HOSTILE)
     expect(page.locator("#ticker .text")).to_have_text(HOSTILE)
     for x, y in ((105.65, 10.05), (105.55, 9.95)):
-        at = page.evaluate(f"map_wall.latLngToContainerPoint([{y}, {x}])")
+        at = settled(browsing, f"map_wall.latLngToContainerPoint([{y}, {x}])")
         page.locator("#map_wall").click(position={"x": at["x"], "y": at["y"]})
         expect(page.locator(".leaflet-popup .detail").last).to_contain_text(HOSTILE)
     page.screenshot(path=kit.screenshots() / "hostile.png")
