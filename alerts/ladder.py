@@ -51,11 +51,6 @@ class LadderState(Struct, frozen=True, omit_defaults=True):
         """Index of the worst level that is on; None where none is."""
         return worst(self.rungs)
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is on or pending."""
-        return all(rung is None for rung in self.rungs)
-
 
 class Change(Struct, frozen=True, kw_only=True):
     """The ladder moved. `level` is the index of the level it stands at now, None where it was left."""

@@ -22,13 +22,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geo.boundaries import BoundarySet, boundary_set
 from geo.raster import CELL, NOBODY, Cells, Floats, Frame, Owners, fill_gaps, frames_around, scraps
+from geo.reform import REFORM
 from geo.succession import tell_apart
 from geo.units import PACKAGE, Units, load_units, package_version
 from ioc.errors import UserError
@@ -37,8 +37,6 @@ ID = "vn-approximate-2025-07"
 FORMER_ID = "vn-approximate-before-2025-07"
 #: Goes up when the method gives other polygons; a cached set of another method is not used.
 METHOD = 2
-#: The reform took effect on 1 July 2025, Vietnamese time (decision 19/2025/QĐ-TTg for the codes).
-VALID_FROM = datetime(2025, 7, 1, tzinfo=timezone(timedelta(hours=7)))
 
 #: Exponent of the norm that says how central a point lies in a box: between a circle (2) and the box itself.
 _NORM = 3
@@ -100,7 +98,7 @@ def approximate_set(provinces: Sequence[str]) -> BoundarySet:
         licence=_licence(),
         communes=[units.communes[i] for i in np.unique(cells.owner)],
         geometries=cells.polygons(),
-        valid_from=VALID_FROM,
+        valid_from=REFORM,
     )
 
 
@@ -119,7 +117,7 @@ def former_set(provinces: Sequence[str]) -> BoundarySet:
         licence=_licence(),
         communes=[units.legacy[i] for i in np.unique(cells.owner)],
         geometries=cells.polygons(),
-        valid_until=VALID_FROM,
+        valid_until=REFORM,
     )
 
 

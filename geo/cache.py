@@ -16,15 +16,13 @@ from ioc.errors import UserError
 log = logging.getLogger(__name__)
 
 
-def load_boundaries(boundaries_file: Path | None, provinces: Sequence[str], cache_dir: Path) -> BoundarySet:
-    """The boundaries of these provinces (official codes): from the file where one is given, else approximate.
+def present_set(provinces: Sequence[str], cache_dir: Path) -> BoundarySet:
+    """The approximate set of today's communes of these provinces (official codes).
 
-    The approximate set is kept under `cache_dir`, in a file whose name holds all that the set follows from; a
-    damaged file is made anew, and a directory that cannot be written to costs time only. Raises `UserError`
-    for a file that is not usable or lacks a province, and for a province that does not exist.
+    Kept under `cache_dir`, in a file whose name holds all that the set follows from; a damaged file is made anew,
+    and a directory that cannot be written to costs time only. Raises `UserError` for a province that does not
+    exist.
     """
-    if boundaries_file is not None:
-        return _from_file(boundaries_file, provinces)
     return _kept(ID, approximate_set, provinces, cache_dir)
 
 
@@ -32,14 +30,15 @@ def load_registry(boundaries_file: Path | None, provinces: Sequence[str], cache_
     """The maps of these provinces (present codes) for all times: the approximate ones of before and since 1
     July 2025, and the file's, where one is given, in their place for the time that it says it holds.
 
-    A file that says nothing of that holds always. Kept as by `load_boundaries`; raises the same.
+    A file that says nothing of that holds always. Kept as by `present_set`; raises `UserError` as it does, and
+    for a file that is not usable or lacks a province.
     """
     active = [] if boundaries_file is None else [_from_file(boundaries_file, provinces)]
     if active and active[0].valid_from is None and active[0].valid_until is None:
         return Registry(active)
     defaults = [
         _kept(FORMER_ID, former_set, provinces, cache_dir),
-        _kept(ID, approximate_set, provinces, cache_dir),
+        present_set(provinces, cache_dir),
     ]
     try:
         return Registry.of(active, defaults)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from geo.approximate import VALID_FROM
 from geo.boundaries import Commune
+from geo.reform import REFORM
 from geo.units import KM_PER_DEGREE, load_units
 
 
@@ -45,7 +45,7 @@ class OfficialList:
 
 def official_list(valid_until: datetime | None) -> OfficialList:
     """The list for a set that holds until then (None: it still holds). Raises `UserError` as `load_units` does."""
-    return _former() if valid_until is not None and valid_until <= VALID_FROM else _present()
+    return _former() if valid_until is not None and valid_until <= REFORM else _present()
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -12,12 +12,10 @@ import numpy as np
 from geo.boundaries import BoundarySet, Commune
 from geo.locate import Locator
 from geo.outcomes import Outcome
+from geo.reform import REFORM
 from geo.registry import Registry
 from geo.succession import Succession
 from streams.schemas import Place
-
-#: The reform that drew the present communes, decision 19/2025/QĐ-TTg: the former ones end at this instant.
-REFORM = datetime(2025, 7, 1, tzinfo=timezone(timedelta(hours=7)))
 
 #: When something was, and its longitude and latitude in degrees where it says them.
 Point = tuple[datetime, float | None, float | None]

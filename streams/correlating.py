@@ -78,11 +78,6 @@ class Correlating:
             return None
         return min(self.frontier[source] for source in self._expected)
 
-    @property
-    def waiting_for(self) -> list[str]:
-        """Raw partitions that have not passed any time yet."""
-        return [source for source in self._expected if source not in self.frontier]
-
     def run(self, records: Sequence[RawRecord]) -> Outcome:
         """Process one chunk. Never raises for what a record holds: an unreadable one is counted."""
         out = Outcome()

@@ -18,13 +18,11 @@ Every error names the file, the line and what to write instead.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from alerts.model import AwareTime, Source, Threshold
-from ioc.errors import UserError
 from ioc.yamlfile import Document, Duration
 from ioc.yamlfile import Path as Part
 from streams.topics import STREAMS
@@ -93,20 +91,6 @@ class InventoryFile(Struct, forbid_unknown_fields=True):
 
     version: Literal[1]
     sources: list[SourceSpec]
-
-
-def read_inventory(path: Path) -> dict[str, Source]:
-    """The sources of a file by id, in its order.
-
-    Raises `UserError` for a file that cannot be read or is not a usable inventory.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            "the inventory cannot be read", f"{path}: {error}", "name a readable UTF-8 file"
-        ) from None
-    return parse_inventory(text, str(path))
 
 
 def parse_inventory(text: str, name: str) -> dict[str, Source]:

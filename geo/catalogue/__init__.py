@@ -9,14 +9,14 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from importlib.resources import files
 from pathlib import PurePosixPath
 
+from geo.reform import REFORM
 from ioc.errors import UserError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_VIETNAM = timezone(timedelta(hours=7))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ ENTRIES = (
         repository="thanglequoc/vietnamese-provinces-database",
         commit="cd58063299585146ded3981f2272946ef19ced54",
         licence="MIT",
-        valid_from=datetime(2025, 7, 1, tzinfo=_VIETNAM),
+        valid_from=REFORM,
         province="92",
     ),
 )

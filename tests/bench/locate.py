@@ -26,7 +26,7 @@ import shapely
 from geo.approximate import approximate_set
 from geo.borders import Borders
 from geo.boundaries import BoundarySet
-from geo.cache import load_boundaries
+from geo.cache import present_set
 from geo.files import read_boundaries
 from geo.locate import Locator
 from geo.units import load_units
@@ -228,7 +228,7 @@ def main() -> None:
         print(f"no official polygons at {OFFICIAL}: not measured")
     if options.country:
         provinces = sorted({commune.province for commune in load_units().communes})
-        country = load_boundaries(None, provinces, ROOT / "build" / "cache")
+        country = present_set(provinces, ROOT / "build" / "cache")
         results.append(measure("approximate, all provinces", country, options.rounds))
     machine = {
         "processors": os.cpu_count(),

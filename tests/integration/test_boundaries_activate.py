@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from kafka import KafkaProducer
 
-from geo.cache import load_boundaries
+from geo.cache import present_set
 from geo.files import write_boundaries
 from ioc.ports import free_port
 from ioc.settings import Settings
@@ -52,7 +52,7 @@ def test_a_running_system_switches_at_one_clock_record(kafka: Kafka, tmp_path: P
     settings = kafka.settings(state_dir=tmp_path / "state", wall_port=free_port())
     topics = Topics.of(settings)
     file = tmp_path / "other.geojson"
-    write_boundaries(replace(load_boundaries(None, ["92"], settings.cache_dir), id="other"), file)
+    write_boundaries(replace(present_set(["92"], settings.cache_dir), id="other"), file)
     accept = [part for check in ("area", "displaced", "gap", "overlap") for part in ("--accept", check)]
     ioc(settings, "boundaries", "import", str(file), "--id", "other", "--approximate", *accept)
 

@@ -18,8 +18,9 @@ import shapely
 from typer.testing import CliRunner
 
 from geo import catalogue
-from geo.approximate import VALID_FROM, approximate_set
+from geo.approximate import approximate_set
 from geo.catalogue import Entry, RemoteFile
+from geo.reform import REFORM
 from geo.store import load_stored, store_directory, stored_sets
 from ioc.boundaries import app
 from ioc.downloads import fetch_files
@@ -253,7 +254,7 @@ def _offer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         repository="someone/something",
         commit="0" * 40,
         licence="MIT",
-        valid_from=VALID_FROM,
+        valid_from=REFORM,
         province="92",
         held=manifest(site.files),
     )
@@ -280,7 +281,7 @@ def test_what_was_fetched_is_checked_and_refused_like_any_file(
     assert result.exit_code == 0, result.output
     assert set(site.asked.values()) == {1}
     [stored] = stored_sets(program)
-    assert (stored.id, stored.communes, stored.valid_from) == ("can-tho-2025", 103, VALID_FROM)
+    assert (stored.id, stored.communes, stored.valid_from) == ("can-tho-2025", 103, REFORM)
     assert stored.licence == "MIT"
     assert "someone/something" in stored.source
 

@@ -10,7 +10,7 @@ import pytest
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from geo.cache import load_boundaries
+from geo.cache import present_set
 from geo.files import write_boundaries
 from ioc.settings import Settings
 from streams.configuration import Configurations, publish_configuration
@@ -109,7 +109,7 @@ async def test_a_worker_waits_for_a_boundary_set_that_its_machine_lacks(
 ) -> None:
     """It says which set and what to do, and goes on once it is there."""
     other = tmp_path / "other.geojson"
-    present = load_boundaries(None, settings.provinces, settings.cache_dir)
+    present = present_set(settings.provinces, settings.cache_dir)
     write_boundaries(replace(present, id="other"), other)
     elsewhere = settings.model_copy(update={"boundaries_file": other, "state_dir": tmp_path / "elsewhere"})
     name = (await asyncio.to_thread(publish_configuration, elsewhere)).hash
@@ -125,7 +125,7 @@ async def test_a_log_may_name_boundaries_that_the_installation_has_no_more(
     """From the default to a file and back: what the log names from then is found, and nothing stalls."""
     here = settings.model_copy(update={"state_dir": tmp_path / "state"})
     other = tmp_path / "other.geojson"
-    write_boundaries(replace(load_boundaries(None, ["92"], settings.cache_dir), id="other"), other)
+    write_boundaries(replace(present_set(["92"], settings.cache_dir), id="other"), other)
     with_file = here.model_copy(update={"boundaries_file": other})
     first = (await asyncio.to_thread(publish_configuration, here)).hash
     second = (await asyncio.to_thread(publish_configuration, with_file)).hash

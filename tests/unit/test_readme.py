@@ -231,7 +231,7 @@ def test_the_rule_the_inventory_and_the_event_work_together(name: str) -> None:
         event=event.id, time=event.time, measures={rule.measure: getattr(event, rule.measure)}
     )
     state, _ = ladder.observe(rule, source, None, observation)
-    assert not state.idle
+    assert ladder.next_due(rule, state) is not None
     _, changes = ladder.pass_time(rule, source, state, event.time + rule.hold + timedelta(seconds=1))
     assert [change.change for change in changes] == ["began"]
 

@@ -13,10 +13,10 @@ import pytest
 import shapely
 
 from geo import cache
-from geo.approximate import VALID_FROM
 from geo.boundaries import BoundarySet
-from geo.cache import load_boundaries, load_registry
+from geo.cache import load_registry, present_set
 from geo.files import write_boundaries
+from geo.reform import REFORM
 from ioc.errors import UserError
 
 
@@ -33,10 +33,10 @@ def test_the_second_time_the_set_comes_from_the_cache(
     tmp_path: Path, approximate: BoundarySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same set, in under a second, without computing."""
-    assert load_boundaries(None, ["92"], tmp_path).version == approximate.version
+    assert present_set(["92"], tmp_path).version == approximate.version
     monkeypatch.setattr(cache, "approximate_set", refuse)
     began = time.perf_counter()
-    again = load_boundaries(None, ["92", "92"], tmp_path)
+    again = present_set(["92", "92"], tmp_path)
     assert time.perf_counter() - began < 1
     assert again.ref == approximate.ref
     assert again.communes == approximate.communes
@@ -71,13 +71,13 @@ def test_a_damaged_file_is_made_anew(
     """A half-written or altered cache never decides where something happened; the log says what was done."""
     # Computed once for all tests; that computing gives this again is another test's subject.
     monkeypatch.setattr(cache, "approximate_set", lambda codes: approximate)
-    load_boundaries(None, ["92"], tmp_path)
+    present_set(["92"], tmp_path)
     path = kept(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
     assert path.read_bytes() != whole
     with caplog.at_level(logging.WARNING):
-        assert load_boundaries(None, ["92"], tmp_path).version == approximate.version
+        assert present_set(["92"], tmp_path).version == approximate.version
     assert "made anew" in caplog.text
     assert path.read_bytes() == whole
 
@@ -88,12 +88,12 @@ def test_another_version_of_data_or_method_is_another_file(
     """After an upgrade the old set is not used."""
     computed: list[list[str]] = []
     monkeypatch.setattr(cache, "approximate_set", lambda codes: computed.append(codes) or approximate)
-    load_boundaries(None, ["92"], tmp_path)
+    present_set(["92"], tmp_path)
     monkeypatch.setattr(cache, "package_version", lambda: "99")
-    load_boundaries(None, ["92"], tmp_path)
+    present_set(["92"], tmp_path)
     monkeypatch.setattr(cache, "METHOD", 99)
-    load_boundaries(None, ["92"], tmp_path)
-    load_boundaries(None, ["92"], tmp_path)
+    present_set(["92"], tmp_path)
+    present_set(["92"], tmp_path)
     assert computed == [["92"]] * 3
 
 
@@ -106,7 +106,7 @@ def test_a_cache_that_cannot_be_written_costs_time_only(
     """Here a file stands where the directory should be."""
     monkeypatch.setattr(cache, "approximate_set", lambda codes: approximate)
     (tmp_path / "boundaries").write_text("")
-    assert load_boundaries(None, ["92"], tmp_path).version == approximate.version
+    assert present_set(["92"], tmp_path).version == approximate.version
     assert "cannot be kept" in caplog.text
 
 
@@ -118,7 +118,7 @@ def test_a_file_that_is_given_is_used_for_the_provinces_served(tmp_path: Path, m
     path.write_text(
         text.replace('"name":"Xã 00009","province_code":"00"', '"name":"Xã 00009","province_code":"01"')
     )
-    boundaries = load_boundaries(path, ["00"], tmp_path / "cache")
+    boundaries = load_registry(path, ["00"], tmp_path / "cache").sets[-1]
     assert [commune.code for commune in boundaries.communes] == ["00001", "00002", "00003", "00004", "00005"]
     assert boundaries.version != made_up.version
     assert not (tmp_path / "cache").exists()
@@ -129,7 +129,7 @@ def test_a_file_without_a_served_province_is_an_error(tmp_path: Path, made_up: B
     path = tmp_path / "official.geojson"
     write_boundaries(made_up, path)
     with pytest.raises(UserError, match="no commune of province 92") as error:
-        load_boundaries(path, ["00", "92"], tmp_path)
+        load_registry(path, ["00", "92"], tmp_path).sets[-1]
     assert "it has province 00" in error.value.where
 
 
@@ -140,8 +140,8 @@ def test_a_registry_has_the_old_map_and_the_new(
     """Each computed once; the second time both come from the cache, in half a second."""
     first = load_registry(None, ["92"], tmp_path)
     old, new = first.sets
-    assert first.at(VALID_FROM) is new
-    assert first.at(VALID_FROM - timedelta(microseconds=1)) is old
+    assert first.at(REFORM) is new
+    assert first.at(REFORM - timedelta(microseconds=1)) is old
     assert (old.id, new.ref) == ("vn-approximate-before-2025-07", approximate.ref)
     monkeypatch.setattr(cache, "approximate_set", refuse)
     monkeypatch.setattr(cache, "former_set", refuse)
@@ -157,14 +157,14 @@ def test_a_file_takes_the_place_of_the_defaults_while_it_holds(
 ) -> None:
     """One for the first month of the new map: before it the old default, after it the new one."""
     monkeypatch.setattr(cache, "approximate_set", lambda codes: approximate)
-    old = replace(approximate, id="old", valid_from=None, valid_until=VALID_FROM)
+    old = replace(approximate, id="old", valid_from=None, valid_until=REFORM)
     monkeypatch.setattr(cache, "former_set", lambda codes: old)
-    end = VALID_FROM + timedelta(days=31)
+    end = REFORM + timedelta(days=31)
     write_boundaries(replace(approximate, id="official", valid_until=end), tmp_path / "official.geojson")
     registry = load_registry(tmp_path / "official.geojson", ["92"], tmp_path / "cache")
     assert [(each.id, each.valid_from, each.valid_until) for each in registry.sets] == [
-        ("old", None, VALID_FROM),
-        ("official", VALID_FROM, end),
+        ("old", None, REFORM),
+        ("official", REFORM, end),
         (approximate.id, end, None),
     ]
 
@@ -182,6 +182,6 @@ def test_a_file_without_dates_holds_always(tmp_path: Path, made_up: BoundarySet)
 def test_a_file_whose_dates_are_reversed_is_an_error(tmp_path: Path, approximate: BoundarySet) -> None:
     """It would never be used, and nobody would know."""
     path = tmp_path / "official.geojson"
-    write_boundaries(replace(approximate, valid_until=VALID_FROM - timedelta(days=1)), path)
+    write_boundaries(replace(approximate, valid_until=REFORM - timedelta(days=1)), path)
     with pytest.raises(UserError, match="does not hold at any time"):
         load_registry(path, ["92"], tmp_path / "cache")

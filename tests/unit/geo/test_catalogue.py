@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from geo import catalogue
-from geo.approximate import VALID_FROM
 from geo.catalogue import ENTRIES, Entry, find_entry, parse_manifest
 from geo.official import official_list
+from geo.reform import REFORM
 from ioc.errors import UserError
 
 HEAD = "code,path,bytes,sha256\n"
@@ -31,7 +31,7 @@ def test_every_entry_is_pinned(entry: Entry) -> None:
     assert len(entry.commit) == 40
     assert entry.base == f"https://raw.githubusercontent.com/{entry.repository}/{entry.commit}/"
     assert entry.licence
-    assert entry.valid_from == VALID_FROM
+    assert entry.valid_from == REFORM
     assert isinstance(entry.valid_from, datetime)
     assert entry.valid_from.tzinfo is not None
 

@@ -13,10 +13,10 @@ from pyproj import Geod
 from shapely import LineString, MultiPolygon, Point, Polygon, box
 
 from geo import checks
-from geo.approximate import VALID_FROM
 from geo.boundaries import Commune
 from geo.coverage import bad_borders, check_coverage, gaps
 from geo.official import Entry, OfficialList, official_list
+from geo.reform import REFORM
 from geo.report import Finding, Report, tolerated
 from geo.shapes import in_metres
 
@@ -276,7 +276,7 @@ def test_slips_of_a_few_centimetres_are_always_mended(slips: list[tuple[int, int
 
 def test_former_communes_have_a_list_of_their_own() -> None:
     """A set that ended on 1 July 2025 is held against the codes of its time."""
-    present, former = official_list(None), official_list(VALID_FROM)
+    present, former = official_list(None), official_list(REFORM)
     assert len(present.entries) == 3321
     assert len(former.entries) > 10_000
     assert len(present.codes("92")) == 103

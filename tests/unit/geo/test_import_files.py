@@ -21,11 +21,11 @@ from pyproj import Geod
 from shapely import Point, Polygon, box
 
 from geo import reading
-from geo.approximate import VALID_FROM
 from geo.boundaries import BoundarySet, Commune, boundary_set
 from geo.files import write_boundaries
 from geo.importing import Said, examine
 from geo.official import Entry, OfficialList, official_list
+from geo.reform import REFORM
 from geo.report import Report
 from ioc.errors import UserError
 
@@ -209,7 +209,7 @@ def test_an_approximate_set_stays_approximate(tmp_path: Path) -> None:
 def test_a_map_of_the_past_is_held_against_the_list_of_its_time(tmp_path: Path) -> None:
     """A set that ended on 1 July 2025 has former codes: province 93 is right then, and unknown to one that
     still holds."""
-    former = official_list(VALID_FROM)
+    former = official_list(REFORM)
     codes = sorted(former.codes("93"))
     made = geopandas.GeoDataFrame(
         {"code": codes, "name": [former.entries[code].commune.name for code in codes], "matinh": "93"},
@@ -218,7 +218,7 @@ def test_a_map_of_the_past_is_held_against_the_list_of_its_time(tmp_path: Path) 
     )
     path = written(made, tmp_path / "old.geojson")
     accept = frozenset({"overlap"})
-    report, boundaries = examine(path, replace(SAID, valid_until=VALID_FROM, accept=accept))
+    report, boundaries = examine(path, replace(SAID, valid_until=REFORM, accept=accept))
     assert boundaries is not None, report.text()
     assert {(commune.province, commune.former_province) for commune in boundaries.communes} == {("92", "93")}
     report, boundaries = examine(path, replace(SAID, accept=accept))

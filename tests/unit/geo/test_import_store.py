@@ -11,8 +11,8 @@ import pytest
 from shapely import box
 
 from geo import store
-from geo.approximate import VALID_FROM
 from geo.boundaries import BoundarySet, Commune, boundary_set
+from geo.reform import REFORM
 from geo.report import Report
 from geo.store import find_stored, keep, load_stored, stored_sets
 from ioc.errors import UserError
@@ -34,13 +34,13 @@ def made(id: str, width: float = 0.1, **others: object) -> BoundarySet:
 
 def test_a_kept_set_is_the_same_set(tmp_path: Path) -> None:
     """Id, version, dates, source, licence, the former province, the call that it is approximate."""
-    kept = made("a", valid_until=VALID_FROM)
+    kept = made("a", valid_until=REFORM)
     path = keep(kept, REPORT, tmp_path / "boundaries")
     assert path.name == f"{kept.ref}.geojson.gz"
     [stored] = stored_sets(tmp_path / "boundaries")
     assert (stored.ref, stored.communes, stored.approximate) == (kept.ref, 2, True)
     assert (stored.source, stored.licence) == (kept.source, kept.licence)
-    assert (stored.valid_from, stored.valid_until) == (None, VALID_FROM)
+    assert (stored.valid_from, stored.valid_until) == (None, REFORM)
     again = load_stored(stored)
     assert again.ref == kept.ref
     assert again.communes == kept.communes

@@ -70,7 +70,7 @@ def test_a_signal_waits_for_the_slowest_partition(topics: Topics) -> None:
     """As long as one raw partition may still send an earlier signal, nothing is taken."""
     correlating = Correlating(0, topics, {})
     assert changes(correlating.run(records(signal(1, "minor"), *passed(5, *SOURCES[1:])))) == []
-    assert correlating.waiting_for == [SOURCES[0]]
+    assert correlating.passed is None
     assert changes(correlating.run(records(*passed(1, SOURCES[0])))) == []  # 1 itself has not been passed
     assert changes(correlating.run(records(*passed(2, SOURCES[0])))) == [("gauge", "raised", 1)]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from alerts.model import Source, Threshold
 from ioc.errors import UserError
-from streams.inventory import parse_inventory, read_inventory
+from streams.inventory import parse_inventory
 
 GOOD = """\
 version: 1
@@ -102,9 +101,3 @@ def test_not_an_inventory(text: str) -> None:
     """Whatever is not a mapping with version and a list of sources is refused."""
     with pytest.raises(UserError):
         parse_inventory(text, "sources.yaml")
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    """A file that is not there is named."""
-    with pytest.raises(UserError, match=r"none\.yaml"):
-        read_inventory(tmp_path / "none.yaml")

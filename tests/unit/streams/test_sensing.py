@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from geo.boundaries import BoundarySet, Commune, boundary_set
+from geo.reform import REFORM
 from geo.registry import Registry
 from geo.succession import Succession
 from ioc.settings import load_settings
-from streams.atlas import REFORM, Atlas
+from streams.atlas import Atlas
 from streams.configuration import Configuration, ConfigurationRecord, Sheet
 from streams.offline import MemoryRecord
 from streams.schemas import CLOCK_KEY
