@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from geo.store import Stored, stored_sets
+from geo.store import Stored, stored_sets, written_to
 from ioc.errors import UserError
+from ioc.wholefile import whole_file
 
 FILE = "active.json"
 
@@ -48,15 +47,5 @@ def active_sets(directory: Path) -> list[Stored]:
 
 def write_active(directory: Path, refs: Sequence[str]) -> None:
     """Say which sets are in force from now on. Raises `UserError` where the file cannot be written."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=directory, prefix=f".{FILE}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(list(refs), file, indent=2)
-        os.replace(name, directory / FILE)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {directory}",
-            str(error),
-            "set IOC_STATE_DIR to a directory that you may write to",
-        ) from None
+    with written_to(directory), whole_file(directory / FILE) as file:
+        file.write(json.dumps(list(refs), indent=2).encode())

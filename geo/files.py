@@ -6,8 +6,6 @@ import gzip
 import io
 import json
 import logging
-import os
-import tempfile
 import zlib
 from collections import Counter
 from datetime import datetime
@@ -33,6 +31,7 @@ from geo.columns import (
 )
 from geo.shapes import POLYGONAL, repaired
 from ioc.errors import UserError
+from ioc.wholefile import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -126,14 +125,8 @@ def write_boundaries(boundaries: BoundarySet, path: Path) -> None:
     content = json.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()
     if path.suffix == ".gz":
         content = gzip.compress(content, compresslevel=6, mtime=0)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def _properties(commune: Commune) -> dict[str, str]:

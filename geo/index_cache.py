@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from geo.boundaries import BoundarySet
 from geo.grid import BUDGET, METHOD, Grid, build_grid
+from ioc.wholefile import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +50,8 @@ def write_grid(grid: Grid, path: Path) -> None:
     """Write a file that `read_grid` reads. It appears complete or not at all. Raises `OSError`."""
     content: dict[str, NDArray[Any]] = {"place": np.array([getattr(grid, name) for name in _PLACE])}
     content |= {name: getattr(grid, name) for name in _ARRAYS}
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, digest=_digest(content), **content)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        np.savez(file, allow_pickle=False, digest=_digest(content), **content)
 
 
 def read_grid(path: Path) -> Grid:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from geo.boundaries import BoundarySet
 from geo.files import read_boundaries, stated, write_boundaries
 from geo.report import Report
 from ioc.errors import UserError
+from ioc.wholefile import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -52,31 +53,32 @@ def keep(boundaries: BoundarySet, report: Report, directory: Path) -> Path:
     The file appears complete or not at all. Raises `UserError` where the directory cannot be written to.
     """
     path = directory / f"{boundaries.ref}{_SUFFIX}"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
+    with written_to(directory):
         # First the report: without its set it means nothing, and a later import writes it anew.
         write_report(report, _report_of(path))
         write_boundaries(boundaries, path)
+    return path
+
+
+@contextmanager
+def written_to(directory: Path) -> Iterator[None]:
+    """Make a directory of the state, to be written to in the block. Raises `UserError` where that is not possible."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise UserError(
             f"cannot write to {directory}",
             str(error),
             "set IOC_STATE_DIR to a directory that you may write to",
         ) from None
-    return path
 
 
 def write_report(report: Report, path: Path) -> None:
     """Write a report as JSON, complete or not at all. Raises `OSError`."""
     text = json.dumps(report.as_dict(), ensure_ascii=False, indent=2)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        file.write(f"{text}\n".encode())
 
 
 def stored_sets(directory: Path) -> list[Stored]:

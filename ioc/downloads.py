@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +13,7 @@ import aiohttp
 
 from geo.catalogue import RemoteFile
 from ioc.errors import UserError
+from ioc.wholefile import whole_file
 
 Say = Callable[[str], None]
 
@@ -104,18 +103,12 @@ async def _bring(
 
 async def _attempt(session: aiohttp.ClientSession, file: RemoteFile, url: str, target: Path) -> None:
     """Raises `_Again` where another attempt may help, `UserError` where it cannot."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as part:
-            digest = await _receive(session, file, url, part.write)
+    with whole_file(target) as part:
+        digest = await _receive(session, file, url, part.write)
         if digest != file.sha256:
             raise _Again(
                 f"its SHA-256 is {digest}, expected {file.sha256}: damaged, or not the file of that name"
             )
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 async def _receive(

@@ -11,7 +11,7 @@ from geo.cache import load_registry
 from geo.files import write_boundaries
 from geo.locate import Locator
 from geo.registry import Registry
-from geo.store import load_stored, store_directory, stored_sets
+from geo.store import load_stored, store_directory, stored_sets, written_to
 from geo.succession import load_succession
 from ioc.errors import UserError
 from ioc.settings import Settings
@@ -47,18 +47,11 @@ def keep_used(settings: Settings, registry: Registry) -> None:
     Raises `UserError` where the state directory cannot be written to.
     """
     directory = _used(settings)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
+    with written_to(directory):
         for boundaries in registry.sets:
             path = directory / f"{boundaries.ref}.geojson.gz"
             if not path.exists():
                 write_boundaries(boundaries, path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {directory}",
-            str(error),
-            "set IOC_STATE_DIR to a directory that you may write to",
-        ) from None
 
 
 def _used(settings: Settings) -> Path:
@@ -94,6 +87,8 @@ class Shelf:
         for boundaries in registry.sets:
             self._sets[boundaries.ref] = boundaries
         for stored in (*stored_sets(store_directory(settings.state_dir)), *stored_sets(_used(settings))):
+            if stored.ref in self._sets:
+                continue  # a worker that waits for another set looks each second: polygons are read once
             try:
                 boundaries = load_stored(stored).only(settings.provinces)
             except UserError as error:

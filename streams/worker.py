@@ -92,9 +92,8 @@ class Worker:
 
     def _make_app(self, name: str) -> faust.App:
         settings = self.settings
-        datadir = (
-            settings.state_dir / "faust" / name
-        )  # Faust wants one; with no table of its own it stays empty
+        # Faust wants a directory; without tables it stays empty.
+        datadir = settings.state_dir / "faust" / name
         datadir.mkdir(parents=True, exist_ok=True)
         app = faust.App(
             self.group,

@@ -1,0 +1,28 @@
+"""The installation's files become a configuration, or an error that names the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from geo.registry import Registry
+from ioc.errors import UserError
+from ioc.settings import load_settings
+from streams.configuration import local_record
+
+
+@pytest.mark.parametrize("setting", ["inventory_file", "rules_file"])
+def test_a_missing_file_is_named(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(UserError, match=r"none\.yaml"):
+        local_record(load_settings(**{setting: tmp_path / "none.yaml"}), Registry([]))
+
+
+def test_the_hash_follows_from_the_content(tmp_path: Path) -> None:
+    """The same files have the same hash wherever they lie; another inventory has another."""
+    hashes = set()
+    for name, text in (("a", "sources: []"), ("b", "sources: []"), ("c", "sources: []  # changed")):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"version: 1\n{text}\n", encoding="utf-8")
+        hashes.add(local_record(load_settings(inventory_file=path), Registry([])).hash)
+    assert len(hashes) == 2
