@@ -11,13 +11,12 @@ Missing data is no signal, so it clears nothing.
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
 
 import msgspec
 
-from alerts.model import SEVERITIES, Alert, Signal
-
-AlertChange = Literal["raised", "escalated", "lowered", "cleared", "closed"]
+from alerts.alert import Alert, ChangeName
+from alerts.model import SEVERITIES
+from alerts.signals import Signal
 
 
 def alert_id(run: str, rule: str, subject: str, start_event: str) -> str:
@@ -26,7 +25,7 @@ def alert_id(run: str, rule: str, subject: str, start_event: str) -> str:
     return f"alert-{hashlib.sha256(content).hexdigest()[:20]}"
 
 
-def transition(alert: Alert | None, signal: Signal) -> AlertChange | None:
+def transition(alert: Alert | None, signal: Signal) -> ChangeName | None:
     """The row of the table that holds; None where the signal changes nothing."""
     is_open = alert is not None and alert.state == "open"
     if signal.severity is None:

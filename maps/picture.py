@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from alerts.model import SEVERITIES, Alert, AwareTime
+from alerts.alert import Alert
+from alerts.model import SEVERITIES, AwareTime
 from streams.schemas import Place
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ from kafka import KafkaProducer
 from msgspec import Struct
 
 import alerts
-from alerts.model import AwareTime, LadderRule, Source
-from alerts.rules import parse_rules
+from alerts.model import AwareTime, Source
+from alerts.rules.kinds import LadderRule
+from alerts.rules.written import parse_rules
 from geo.registry import Registry
 from ioc.errors import UserError
 from ioc.settings import Settings

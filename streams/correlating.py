@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from alerts import lifecycle
-from alerts.model import Alert, AwareTime, Passed, Signal
+from alerts.alert import Alert
+from alerts.model import AwareTime
+from alerts.signals import Passed, Signal
 from streams.decoding import RawRecord
 from streams.topics import STREAMS, Topics
 from streams.transactions import Effects

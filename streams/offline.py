@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from alerts.model import Alert
+from alerts.alert import Alert
 from ioc.settings import Settings
 from streams.configuration import Configuration
 from streams.correlating import Correlating

@@ -19,9 +19,11 @@ import msgspec
 from aiokafka.partitioner import murmur2
 from msgspec import UNSET, Struct
 
-from alerts import ladder
-from alerts.ladder import Change, LadderState
-from alerts.model import AwareTime, LadderRule, Observation, Passed, Signal, Source, Where
+from alerts.conditions import ladder
+from alerts.conditions.ladder import Change, LadderState
+from alerts.model import AwareTime, Observation, Source, Where
+from alerts.rules.kinds import LadderRule
+from alerts.signals import Passed, Signal
 from streams.atlas import Atlas
 from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord

@@ -11,7 +11,7 @@ from typing import get_args
 
 from aiokafka.structs import TopicPartition
 
-from alerts.lifecycle import AlertChange
+from alerts.alert import ChangeName
 from alerts.model import SEVERITIES
 from ioc import metrics
 from ioc.health import Health, serve_health
@@ -76,7 +76,7 @@ class CorrelateProcessor:
     def __init__(self, of: Correlating, province: str) -> None:
         self._correlating, self._province = of, province
         self._outcome = correlating.Outcome()
-        for change in get_args(AlertChange):
+        for change in get_args(ChangeName):
             for severity in SEVERITIES:
                 metrics.ALERT_CHANGES.labels(
                     change, severity

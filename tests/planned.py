@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from alerts.model import Alert
+from alerts.alert import Alert
 
 SCENARIO = Path(__file__).parent.parent / "streams" / "scenarios" / "can_tho_spring_tide"
 

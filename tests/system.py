@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from alerts.model import Alert, AwareTime
+from alerts.alert import Alert
+from alerts.model import AwareTime
 from ioc.settings import Settings
 from ioc.shutdown import child_setup
 from streams.correlating import FRONTIER_KEY

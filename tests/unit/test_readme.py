@@ -16,9 +16,9 @@ import pytest
 import typer.main
 from prometheus_client import REGISTRY
 
-from alerts import ladder
+from alerts.conditions import ladder
 from alerts.model import Observation
-from alerts.rules import parse_rules
+from alerts.rules.written import parse_rules
 from ioc import metrics
 from ioc.artifacts import KAFKA
 from ioc.cli import DEMONSTRATION_SPEED, app

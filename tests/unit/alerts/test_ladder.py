@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts import ladder
-from alerts.ladder import Change, LadderState
-from alerts.model import Bound, LadderRule, Level, Observation, Source, Threshold
+from alerts.conditions import ladder
+from alerts.conditions.ladder import Change, LadderState
+from alerts.model import Observation, Source, Threshold
+from alerts.rules.kinds import Bound, LadderRule, Level
 
 START = datetime(2025, 10, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts import lifecycle
-from alerts.model import SEVERITIES, Alert
+from alerts.alert import Alert
+from alerts.model import SEVERITIES
 from tests.unit.streams.test_correlating import signal
 
 

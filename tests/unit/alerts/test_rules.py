@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import alerts
-from alerts.rules import parse_rules
+from alerts.rules.written import parse_rules
 from ioc.errors import UserError
 from streams.schemas import MEASURES
 

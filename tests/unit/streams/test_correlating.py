@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from alerts.model import Alert, Passed, Signal, Where
+from alerts.alert import Alert
+from alerts.model import Where
+from alerts.signals import Passed, Signal
 from ioc.settings import load_settings
 from streams.correlating import KEPT_AFTER_END, Correlating, Outcome
 from streams.offline import MemoryLog, MemoryRecord

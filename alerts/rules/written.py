@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from alerts.model import SEVERITIES, Bound, LadderRule, Level, Severity, Text
+from alerts.model import SEVERITIES, Severity, Text
+from alerts.rules.kinds import Bound, LadderRule, Level
 from ioc.yamlfile import Document, Duration
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
@@ -156,6 +157,6 @@ def _rule(spec: LadderSpec) -> LadderRule:
             )
             for level in spec.levels
         ),
-        where=spec.where,
+        where={name: (value,) for name, value in spec.where.items()},
         citation=spec.citation,
     )

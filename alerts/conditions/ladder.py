@@ -20,7 +20,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from alerts.model import AwareTime, Bound, LadderRule, Observation, Source
+from alerts.model import AwareTime, Observation, Source
+from alerts.rules.kinds import Bound, LadderRule, matches
 
 
 class Rung(Struct, frozen=True, array_like=True):
@@ -87,9 +88,7 @@ def bound_value(bound: Bound, source: Source | None, time: datetime) -> float | 
 
 def applies(rule: LadderRule, observation: Observation) -> bool:
     """Whether the rule judges this observation: its measure is there and its `where` holds."""
-    return rule.measure in observation.measures and all(
-        observation.fields.get(name) == value for name, value in rule.where.items()
-    )
+    return rule.measure in observation.measures and matches(rule.where, observation.fields)
 
 
 def observe(

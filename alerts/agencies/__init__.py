@@ -1,0 +1,1 @@
+"""What an agency is told: subscriptions, addressing, CAP and its feed."""

@@ -1,0 +1,1 @@
+"""What makes a condition begin, change and end: of one source, and of many."""

@@ -1,0 +1,1 @@
+"""Rules: what an author may write, and the records that are judged by."""

@@ -1,0 +1,1 @@
+"""What keeps many alerts readable: incidents, suppression, limits, the rate at which they come."""
