@@ -65,6 +65,15 @@ class Settings(BaseSettings):
     inventory_file: Path | None = Field(
         None, description="Inventory of fixed sources in YAML. Empty: an inventory without sources."
     )
+    maintenance_file: Path | None = Field(
+        None, description="Maintenance windows in YAML, in which alerts are suppressed. Empty: none."
+    )
+    subscriptions_file: Path | None = Field(
+        None, description="Agencies' subscriptions in YAML. Empty: no agency is told."
+    )
+    operators_file: Path | None = Field(
+        None, description="Operators and their passwords' hashes in YAML. Empty: nobody may give commands."
+    )
 
     border_width: float = Field(
         50.0,

@@ -32,8 +32,19 @@ def ensure_topics(settings: Settings) -> None:
 
     Raises `UserError` where the cluster cannot be reached, refuses a topic, or has one that differs.
     """
+    _ensure(settings, list(Topics.of(settings)))
+
+
+def ensure_agencies(settings: Settings, agencies: Iterable[str]) -> None:
+    """The same for the topics of these agencies. Raises what `ensure_topics` does."""
+    topics = Topics.of(settings)
+    table = [topics.agency(agency) for agency in agencies]
+    if table:
+        _ensure(settings, table)
+
+
+def _ensure(settings: Settings, table: list[Topic]) -> None:
     with _admin(settings) as admin:
-        table = list(Topics.of(settings))
         present = set(admin.list_topics())
         missing = [topic for topic in table if topic.name not in present]
         if missing:

@@ -19,7 +19,8 @@ from msgspec import Struct
 
 import alerts
 from alerts.model import AwareTime, Source
-from alerts.rules.kinds import LadderRule
+from alerts.rules.kinds import Rule
+from alerts.rules.policy import Operator, Policy, RuleSet
 from alerts.rules.written import parse_rules
 from geo.registry import Registry
 from ioc.errors import UserError
@@ -38,6 +39,8 @@ CURRENT_KEY = b"current"
 
 DEFAULT_RULES = Path(alerts.__file__).parent / "rules" / "default.yaml"
 EMPTY_INVENTORY = "version: 1\nsources: []\n"
+#: What stands for a file of maintenance windows or subscriptions that an installation does not have.
+NOTHING = "version: 1\n"
 
 
 class Sheet(Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -57,6 +60,10 @@ class ConfigurationRecord(Struct, kw_only=True):
     inventory: str
     #: The maps in the order of their days.
     boundaries: list[Sheet]
+    maintenance: str = ""
+    subscriptions: str = ""
+    #: Who may give commands. Their passwords stand nowhere in the log.
+    operators: list[Operator] = []
 
     @property
     def hash(self) -> str:
@@ -68,9 +75,13 @@ class Configuration:
     """A configuration, checked and ready to judge by."""
 
     hash: str
-    rules: tuple[LadderRule, ...]
+    policy: Policy
     sources: dict[str, Source]
     atlas: Atlas
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self.policy.ruleset.rules
 
     @classmethod
     def of(
@@ -82,10 +93,22 @@ class Configuration:
         """
         return cls(
             hash=record.hash,
-            rules=parse_rules(record.rules, rules_name, MEASURES),
+            policy=policy_of(record, rules_name),
             sources=parse_inventory(record.inventory, inventory_name),
             atlas=atlas,
         )
+
+
+def policy_of(record: ConfigurationRecord, rules_name: str, **names: str) -> Policy:
+    """All of a record that judges but the inventory and the maps, checked.
+
+    `rules_name`, and `maintenance` and `subscriptions` where they are given, are said in errors. Raises `UserError` naming
+    file, line and reason.
+    """
+    return Policy(
+        ruleset=RuleSet(rules=parse_rules(record.rules, rules_name, MEASURES)),
+        operators=tuple(record.operators),
+    )
 
 
 def _read(path: Path) -> str:
@@ -105,8 +128,15 @@ def local_record(settings: Settings, registry: Registry) -> ConfigurationRecord:
         boundaries=[
             Sheet(ref=sheet.ref, since=sheet.valid_from, until=sheet.valid_until) for sheet in registry.sets
         ],
+        maintenance=_read(settings.maintenance_file) if settings.maintenance_file else "",
+        subscriptions=_read(settings.subscriptions_file) if settings.subscriptions_file else "",
     )
-    parse_rules(record.rules, str(rules), MEASURES)
+    policy_of(
+        record,
+        str(rules),
+        maintenance=str(settings.maintenance_file),
+        subscriptions=str(settings.subscriptions_file),
+    )
     parse_inventory(record.inventory, str(inventory or "inventory"))
     return record
 

@@ -60,10 +60,13 @@ class Topics:
     signals_state: Topic
     alert_changes: Topic
     alerts: Topic
+    incidents: Topic
+    audit: Topic
     dead_letters: Topic
     config: Topic
-    #: Province codes in the order of their partitions in `signals`, `alerts` and `alert_changes`.
+    #: Province codes in the order of their partitions in `signals` and all that correlate writes.
     provinces: tuple[str, ...]
+    _prefix: str
 
     @classmethod
     def of(cls, settings: Settings) -> Topics:
@@ -94,19 +97,32 @@ class Topics:
             signals_state=topic("ioc.signals.state", "part of the picture", "CorrelateState", n, None),
             alert_changes=topic("ioc.alert-changes", "alert", "Alert", n, 365),
             alerts=topic("ioc.alerts", "alert", "Alert", n, None),
+            incidents=topic("ioc.incidents", "incident", "Incident", n, None),
+            audit=topic("ioc.audit", "command", "CommandOutcome", n, 365),
             dead_letters=topic("ioc.deadletter", "source", "DeadLetter", 1, 30),
             config=topic("ioc.config", "hash", "Configuration", 1, None),
             provinces=provinces,
+            _prefix=prefix,
         )
 
     def __iter__(self) -> Iterator[Topic]:
         yield from self.raw.values()
         yield from self.raw_state.values()
         yield from (self.located, self.signals, self.signals_state, self.alert_changes, self.alerts)
-        yield from (self.dead_letters, self.config)
+        yield from (self.incidents, self.audit, self.dead_letters, self.config)
+
+    def agency(self, name: str) -> Topic:
+        """The topic of one agency's alerts; it is made when a configuration names the agency."""
+        return Topic(
+            f"{self._prefix}ioc.alerts.{name}",
+            "alert",
+            "AgencyAlert | Heartbeat",
+            len(self.provinces),
+            30 * DAY_MS,
+        )
 
     def province_partition(self, province: str) -> int:
-        """The partition of `signals`, `alerts` and `alert_changes` that belongs to a province.
+        """The partition of `signals` and of all that correlate writes that belongs to a province.
 
         Raises `KeyError` for a province that this installation does not serve.
         """
