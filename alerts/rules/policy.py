@@ -7,12 +7,25 @@ from typing import Literal
 
 from msgspec import Struct
 
+from alerts.commands import Action
 from alerts.model import AwareTime, Severity, Text
 from alerts.rules.kinds import Rule
 
 #: A viewer sees, an operator handles alerts, a supervisor also releases them to agencies.
 Role = Literal["viewer", "operator", "supervisor"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "supervisor")
+
+#: The least role that may give a command.
+LEAST_ROLE: dict[Action, Role] = {
+    "acknowledge": "operator",
+    "assign": "operator",
+    "shelve": "operator",
+    "unshelve": "operator",
+    "comment": "operator",
+    "close": "operator",
+    "open": "operator",
+    "release": "supervisor",
+}
 
 
 class Escalation(Struct, frozen=True, kw_only=True):
@@ -114,6 +127,11 @@ class Operator(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     role: Role
+
+
+def may(role: Role, action: Action) -> bool:
+    """Whether a role may give a command; a supervisor may do all that an operator may."""
+    return ROLES.index(role) >= ROLES.index(LEAST_ROLE[action])
 
 
 class Policy(Struct, frozen=True, kw_only=True):
