@@ -15,7 +15,11 @@ class Member(Struct, frozen=True, kw_only=True, omit_defaults=True):
     alert: str
     rule: str
     subject: str
+    #: The present severity; once ended, the last it had.
     severity: Severity
+    #: The worst it ever had.
+    worst: Severity
+    #: When its condition began.
     since: AwareTime
     #: None while it is open.
     until: AwareTime | None = None
