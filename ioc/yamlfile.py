@@ -1,11 +1,16 @@
-"""YAML files that people write, read into typed records; an error names file, line, column and reason."""
+"""YAML files that people write, read into typed records; an error names file, line, column and reason.
+
+All that is wrong with a file is collected and told at once: whoever mends it should not learn of his slips one by
+one.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from datetime import time, timedelta
+from types import UnionType
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import msgspec
 import yaml
@@ -21,20 +26,82 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PATH_PART = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]")
 
 
-class Duration:
+class Scalar:
+    """A value that people write in a form of its own. Subclasses are made from its text, or raise `ValueError`."""
+
+    #: The form as a regular expression, and what it is, for the files' JSON Schemas.
+    PATTERN: ClassVar[str]
+    MEANING: ClassVar[str]
+
+    def __init__(self, text: str) -> None:
+        raise NotImplementedError
+
+
+class Duration(Scalar):
     """A length of time as people write it: 30s, 10m, 2h, 1d."""
+
+    PATTERN = r"^\d+(\.\d+)?[smhd]$"
+    MEANING = "A length of time: a number and s, m, h or d, such as 10m"
 
     def __init__(self, text: str) -> None:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
         if match is None:
             raise ValueError(f"{text!r} is not a duration; write a number and s, m, h or d, such as 10m")
-        self.time = timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+        try:
+            self.time = timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+        except OverflowError:
+            raise ValueError(f"{text!r} is longer than any time that can be reckoned with") from None
+
+
+class TimeOfDay(Scalar):
+    """A time of day as people write it: 07:30."""
+
+    PATTERN = r"^([01]\d|2[0-3]):[0-5]\d$"
+    MEANING = "A time of day such as 07:30"
+
+    def __init__(self, text: str) -> None:
+        if not re.fullmatch(self.PATTERN, text.strip()):
+            raise ValueError(f"{text!r} is not a time of day; write hours and minutes, such as 07:30")
+        hours, minutes = text.strip().split(":")
+        self.time = time(int(hours), int(minutes))
 
 
 def _decode_hook(kind: type, value: object) -> object:
-    if kind is Duration:
-        return Duration(str(value))
+    if issubclass(kind, Scalar):
+        return kind(str(value))
     raise NotImplementedError(kind)
+
+
+class FileErrors(UserError):
+    """What is wrong with a file. It speaks of the first problem, and has all of them."""
+
+    def __init__(self, problems: list[UserError]) -> None:
+        #: In the order of the file.
+        self.problems = tuple(problems)
+        first, more = problems[0], len(problems) - 1
+        remedy = f"{first.remedy} (there are {more} more problems)" if more else first.remedy
+        super().__init__(first.what, first.where, remedy)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without numbers to the base of 60: 22:00 is a text, not 1320."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if not tag.endswith((":int", ":float"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+0123456789."),
+)
 
 
 class Document:
@@ -43,31 +110,48 @@ class Document:
     def __init__(self, text: str, name: str) -> None:
         """Parse `text`; `name` is the file's name for messages. Raises `UserError` where it is not YAML."""
         self.name = name
+        loader = _Loader(text)
         try:
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data: Any = yaml.safe_load(text)
+            self._root = loader.get_single_node()
+            self._refuse_what_surprises(self._root, ())
+            self.data: Any = loader.construct_document(self._root) if self._root is not None else None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
             reason = getattr(error, "problem", None) or str(error)
             raise UserError("not valid YAML", f"{place}: {reason}", "correct the line") from None
-        self._refuse_repeated_keys(self._root)
+        except ValueError as error:  # a date that is none, such as 2025-13-01
+            raise UserError("not valid YAML", f"{name}: {error}", "correct it, or put it in quotes") from None
+        except RecursionError:
+            raise UserError("not valid YAML", f"{name}: nested too deeply", "write it flatter") from None
+        finally:
+            loader.dispose()
 
-    def _refuse_repeated_keys(self, node: yaml.Node | None) -> None:
+    def _refuse_what_surprises(self, node: yaml.Node | None, around: tuple[int, ...]) -> None:
+        """Keys that are given twice or are no plain words, and parts that contain themselves."""
+        if id(node) in around:
+            raise UserError("a part contains itself", self._at(node), "write it out")
+        inner = (*around, id(node))
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    raise UserError("a key is not a word", self._at(key), "write `key: value`")
                 if key.value in seen:
-                    place = f"{self.name}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
-                    raise UserError("key given twice", f"{place}: {key.value}", "keep one of them")
+                    raise UserError("key given twice", f"{self._at(key)}: {key.value}", "keep one of them")
                 seen.add(key.value)
-                self._refuse_repeated_keys(value)
+                self._refuse_what_surprises(value, inner)
         elif isinstance(node, yaml.SequenceNode):
             for child in node.value:
-                self._refuse_repeated_keys(child)
+                self._refuse_what_surprises(child, inner)
 
-    def place(self, path: Path) -> str:
-        """`file:line:column` of the deepest part of `path` that exists."""
+    def _at(self, node: yaml.Node | None) -> str:
+        if node is None:
+            return self.name
+        return f"{self.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+
+    def _find(self, path: Path) -> yaml.Node | None:
+        """The deepest part of `path` that exists."""
         node = self._root
         for part in path:
             child: yaml.Node | None = None
@@ -78,9 +162,26 @@ class Document:
             if child is None:
                 break
             node = child
-        if node is None:
-            return self.name
-        return f"{self.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+        return node
+
+    def place(self, path: Path) -> str:
+        """`file:line:column` of the deepest part of `path` that exists."""
+        return self._at(self._find(path))
+
+    def position(self, path: Path) -> tuple[int, int]:
+        """Line and column of `place`, for an order; both from 0."""
+        node = self._find(path)
+        return (node.start_mark.line, node.start_mark.column) if node is not None else (0, 0)
+
+    def part(self, path: Path) -> Any:
+        """The data at `path`; None where there is none."""
+        data = self.data
+        for part in path:
+            try:
+                data = data[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return data
 
     def error(self, path: Path, what: str, remedy: str = "correct the file") -> UserError:
         """An error about one part of the document."""
@@ -90,16 +191,116 @@ class Document:
     def convert(self, kind: type[T], remedies: Mapping[str, str] | None = None) -> T:
         """The document as a typed record; `remedies` says what to write in a field of that name.
 
-        Raises `UserError` naming the part that does not fit.
+        Raises `FileErrors` naming each part that does not fit.
         """
+        problems = Problems(self, remedies)
+        record = problems.read(kind)
+        problems.tell()
+        assert record is not None
+        return record
+
+
+class Problems:
+    """Collects all that is wrong with a document."""
+
+    def __init__(self, document: Document, remedies: Mapping[str, str] | None = None) -> None:
+        """`remedies` says what to write in a field of that name."""
+        self.document, self._remedies = document, remedies or {}
+        self._found: list[tuple[tuple[int, int], UserError]] = []
+
+    def add(self, path: Path, what: str, remedy: str = "correct the file") -> None:
+        """Something is wrong with one part of the document."""
+        self._found.append((self.document.position(path), self.document.error(path, what, remedy)))
+
+    def tell(self) -> None:
+        """Raise `FileErrors` with what was found, in the order of the file; nothing where that is nothing."""
+        if self._found:
+            raise FileErrors([error for _, error in sorted(self._found, key=lambda found: found[0])])
+
+    def read(self, kind: type[T], path: Path = ()) -> T | None:
+        """The part at `path` as a typed record; None, and the problems noted, where it is not one."""
+        data = self.document.part(path)
         try:
-            return msgspec.convert(self.data, kind, dec_hook=_decode_hook)
-        except msgspec.ValidationError as error:
-            message, _, where = str(error).partition(" - at ")
-            path: Path = tuple(int(index) if index else name for name, index in _PATH_PART.findall(where))
-            if unknown := re.search(r"unknown field `(.+)`", message):
-                raise self.error((*path, unknown[1]), message, "remove it, or mend its name") from None
-            if missing := re.search(r"missing required field `(.+)`", message):
-                raise self.error(path, message, f"add `{missing[1]}: ...`") from None
+            return msgspec.convert(data, kind, dec_hook=_decode_hook)
+        except msgspec.ValidationError:
+            for where, message in _faults(data, kind, path):
+                self._fault(where, message)
+            return None
+
+    def _fault(self, path: Path, message: str) -> None:
+        if unknown := re.search(r"unknown field `(.+)`", message):
+            self.add((*path, unknown[1]), message, "remove it, or mend its name")
+        elif missing := re.search(r"missing required field `(.+)`", message):
+            self.add(path, message, f"add `{missing[1]}: ...`")
+        else:
             field = next((part for part in reversed(path) if isinstance(part, str)), "")
-            raise self.error(path, message, (remedies or {}).get(field, "correct the line")) from None
+            self.add(path, message, self._remedies.get(field, "correct the line"))
+
+
+def _faults(data: Any, kind: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Each part of `data` that does not fit `kind`, and why, in msgspec's words.
+
+    msgspec stops at the first: so the parts are tried one by one, and the whole only where each part is good.
+    """
+    found = False
+    for part, part_kind, key in _parts(data, _plain(data, kind)):
+        for fault in _faults(part, part_kind, (*path, key)):
+            found = True
+            yield fault
+    for message in _misfit_keys(data, _plain(data, kind)):
+        found = True
+        yield path, message
+    if found:
+        return
+    try:
+        msgspec.convert(data, kind, dec_hook=_decode_hook)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at ")
+        inner = tuple(int(index) if index else name for name, index in _PATH_PART.findall(where))
+        yield (*path, *inner), message
+
+
+def _plain(data: Any, kind: Any) -> Any:
+    """The type without its annotation; of a union, the member that data of this shape is meant for."""
+    if get_origin(kind) is Annotated:
+        return _plain(data, get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        members = [_plain(data, member) for member in get_args(kind)]
+        if isinstance(data, dict):
+            fitting = [member for member in members if _is_struct(member) or get_origin(member) is dict]
+        else:
+            fitting = [m for m in members if isinstance(data, list) and get_origin(m) is list]
+        return fitting[0] if len(fitting) == 1 else None
+    return kind
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _parts(data: Any, kind: Any) -> Iterator[tuple[Any, Any, str | int]]:
+    """The parts of a structure with the types that they must have."""
+    if _is_struct(kind) and isinstance(data, dict):
+        for field in msgspec.structs.fields(kind):
+            if field.encode_name in data:
+                yield data[field.encode_name], field.type, field.encode_name
+    elif get_origin(kind) is dict and isinstance(data, dict):
+        for key, value in data.items():
+            yield value, get_args(kind)[1], str(key)
+    elif get_origin(kind) is list and isinstance(data, list):
+        for index, value in enumerate(data):
+            yield value, get_args(kind)[0], index
+
+
+def _misfit_keys(data: Any, kind: Any) -> Iterator[str]:
+    if not (_is_struct(kind) and isinstance(data, dict)):
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    config = kind.__struct_config__
+    if config.forbid_unknown_fields:
+        for key in data:
+            if key not in fields and key != config.tag_field:
+                yield f"Object contains unknown field `{key}`"
+    for name, field in fields.items():
+        if field.required and name not in data:
+            yield f"Object missing required field `{name}`"

@@ -1,0 +1,115 @@
+"""YAML files: what is read as what, and that all that is wrong is told, each with its place."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Annotated, Literal
+
+import pytest
+from msgspec import Meta, Struct
+
+from ioc.errors import UserError
+from ioc.yamlfile import Document, Duration, FileErrors, TimeOfDay
+
+
+class Step(Struct, forbid_unknown_fields=True):
+    value: float | list[float]
+    after: Duration | None = None
+
+
+class File(Struct, forbid_unknown_fields=True, kw_only=True):
+    version: Literal[1]
+    steps: Annotated[list[Step], Meta(min_length=1)]
+    names: dict[str, Annotated[str, Meta(min_length=1)]] = {}
+    best: Step | None = None
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(FileErrors) as caught:
+        Document(text, "f.yaml").convert(File)
+    return [f"{problem.where} {problem.what}" for problem in caught.value.problems]
+
+
+def test_every_problem_is_told_in_the_order_of_the_file() -> None:
+    """One reading finds all slips: in records, lists, mappings and optional parts."""
+    found = problems(
+        "version: 2\n"
+        "steps:\n"
+        "  - {value: high}\n"
+        "  - {valu: 1}\n"
+        "  - {value: 1, after: soon}\n"
+        "names: {a: '', b: good}\n"
+        "best: {value: [1, two]}\n"
+        "more: 1\n"
+    )
+    expected = [
+        ("f.yaml:1:10: version", "2"),
+        ("f.yaml:3:13: steps[0].value", "`str`"),
+        ("f.yaml:4:5: steps[1]", "missing required field `value`"),
+        ("f.yaml:4:12: steps[1].valu", "unknown field `valu`"),
+        ("f.yaml:5:23: steps[2].after", "not a duration"),
+        ("f.yaml:6:12: names.a", "length >= 1"),
+        ("f.yaml:7:19: best.value[1]", "`str`"),
+        ("f.yaml:8:7: more", "unknown field `more`"),
+    ]
+    assert len(found) == len(expected)
+    for line, (place, what) in zip(found, expected, strict=True):
+        assert line.startswith(place)
+        assert what in line
+
+
+def test_the_whole_is_judged_where_its_parts_are_good() -> None:
+    """A list that is too short has no bad part, and is told all the same."""
+    assert problems("version: 1\nsteps: []\n") == ["f.yaml:2:8: steps Expected `array` of length >= 1"]
+
+
+def test_the_message_counts_what_else_is_wrong() -> None:
+    """Where only one line can be printed, it says that there are more."""
+    with pytest.raises(UserError, match="there are 1 more problems"):
+        Document("version: 2\nsteps: []\n", "f.yaml").convert(File)
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("22:00", "22:00"),
+        ("1:30:00", "1:30:00"),
+        ("01234", "01234"),
+        ("-12", -12),
+        ("1e3", 1000.0),
+        ("0.5", 0.5),
+        (".5", 0.5),
+        ("10m", "10m"),
+        ("2025-10-08T05:30:00+07:00", datetime.fromisoformat("2025-10-08T05:30:00+07:00")),
+    ],
+)
+def test_values_are_what_people_mean(text: str, data: object) -> None:
+    """A time of day is no number to the base of 60, and a code with a leading 0 no octal number."""
+    assert Document(f"a: {text}", "f.yaml").data == {"a": data}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: 2025-13-01", "month"),
+        ("a: &x [*x]", "contains itself"),
+        ("[1, 2]: a", "not a word"),
+        ("a: {b: 1, b: 2}", "given twice: f.yaml:1:11"),
+        ("a: !!python/object:os.system {}", "python/object"),
+        ("a: 1\n---\nb: 1", "not valid YAML"),
+        ("[" * 3000, "too deeply"),
+    ],
+)
+def test_what_is_no_plain_yaml_is_a_user_error(text: str, reason: str) -> None:
+    """No file, however odd, ends in a traceback."""
+    with pytest.raises(UserError, match=reason):
+        Document(text, "f.yaml")
+
+
+def test_scalars() -> None:
+    """Durations and times of day, and what they refuse."""
+    assert Duration("1.5h").time == timedelta(minutes=90)
+    assert TimeOfDay("07:05").time == time(7, 5)
+    for kind, text in ((Duration, "5"), (Duration, "9" * 20 + "d"), (TimeOfDay, "24:00"), (TimeOfDay, "7:5")):
+        with pytest.raises(ValueError, match=r"not a|longer"):
+            kind(text)
