@@ -41,6 +41,8 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int
     change: ChangeName
     state: Literal["open", "cleared", "closed"]
+    #: False once the condition has ended; still true where an operator closed the alert before it did.
+    condition_stands: bool = True
     #: The present severity; once cleared or closed, the last it had.
     severity: Severity
     #: The worst it ever had.
@@ -88,6 +90,8 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     comments: list[Comment] = []
     #: Who made this change; empty where nobody did.
     by: str = ""
+    #: Since when it has waited for an acknowledgement; None where it does not.
+    waiting_since: AwareTime | None = None
 
     # Beside other alerts
     #: Why it is not shown among the others: maintenance:ID, inhibited:ALERT or limit:RULE; empty where it is.

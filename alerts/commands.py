@@ -50,7 +50,7 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="
 #: Why a command was refused.
 Refusal = Literal[
     "unknown-operator", "not-allowed", "unknown-alert", "stale", "not-open", "already-so", "not-shelved",
-    "not-awaiting", "unknown-assignee", "until-is-past", "nothing-said", "repeated",
+    "shelved", "not-awaiting", "unknown-assignee", "until-is-past", "nothing-said", "nothing-opened",
 ]  # fmt: skip
 
 

@@ -83,6 +83,11 @@ class Configuration:
     def rules(self) -> tuple[Rule, ...]:
         return self.policy.ruleset.rules
 
+    @property
+    def communes(self) -> frozenset[str]:
+        """Codes of the communes of all its maps."""
+        return frozenset(commune.code for sheet in self.atlas.registry.sets for commune in sheet.communes)
+
     @classmethod
     def of(
         cls, record: ConfigurationRecord, atlas: Atlas, *, rules_name: str, inventory_name: str
@@ -102,8 +107,8 @@ class Configuration:
 def policy_of(record: ConfigurationRecord, rules_name: str, **names: str) -> Policy:
     """All of a record that judges but the inventory and the maps, checked.
 
-    `rules_name`, and `maintenance` and `subscriptions` where they are given, are said in errors. Raises `UserError` naming
-    file, line and reason.
+    `rules_name`, and `maintenance` and `subscriptions` where they are given, are said in errors. Raises `UserError`
+    naming file, line and reason.
     """
     return Policy(
         ruleset=RuleSet(rules=parse_rules(record.rules, rules_name, MEASURES)),

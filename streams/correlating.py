@@ -114,7 +114,7 @@ class Correlating:
 
     def _take(self, signal: Signal, out: Outcome) -> None:
         subject = (signal.rule, signal.subject)
-        alert = lifecycle.apply(self.open.get(subject), signal)
+        alert = lifecycle.by_signal(self.open.get(subject), signal)
         if alert is None:
             return
         key, value = alert.id.encode(), _encode(alert)
