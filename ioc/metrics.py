@@ -39,6 +39,25 @@ ALERT_CHANGES = Counter(
 )
 UNREADABLE_SIGNALS = Counter("ioc_signals_unreadable", "Records of ioc.signals that could not be read.")
 OPEN_ALERTS = Gauge("ioc_open_alerts", "Open alerts, by province and severity.", ["province", "severity"])
+SUPPRESSED_ALERTS = Gauge(
+    "ioc_suppressed_alerts",
+    "Open alerts that are not shown among the others, by why: maintenance, inhibited or limit.",
+    ["province", "reason"],
+)
+SHELVED_ALERTS = Gauge("ioc_shelved_alerts", "Open alerts that an operator has put aside.", ["province"])
+OPEN_INCIDENTS = Gauge("ioc_open_incidents", "Incidents with an open alert.", ["province"])
+COMMANDS = Counter("ioc_commands", "Operators' commands, by action and outcome.", ["action", "outcome"])
+AGENCY_MESSAGES = Counter("ioc_agency_messages", "Messages to agencies, heartbeats included.", ["agency"])
+ALARMS_TEN_MINUTES = Gauge(
+    "ioc_alarms_ten_minutes",
+    "Alarms given to operators in the last ten minutes of event time; above 10 for one operator is a flood.",
+    ["province"],
+)
+ALARMS_HOUR = Gauge(
+    "ioc_alarms_hour",
+    "Alarms given to operators in the last hour of event time; up to 12 for one operator can be managed.",
+    ["province"],
+)
 ALERT_DELAY = Histogram(
     "ioc_alert_delay_seconds",
     "From the broker's append of the raw record that caused it to the alert change being committed.",
@@ -74,6 +93,10 @@ CLOCK_RECORDS = Counter("ioc_clock_records", "Clock records written, over all ra
 CLOCK_HELD = Counter(
     "ioc_clock_held", "Times that the clock wrote nothing because the machine's time had gone back."
 )
+CONFIGURATION_ERROR = Gauge(
+    "ioc_configuration_error",
+    "1 where the configuration's files have an error and the former configuration stays in force.",
+)
 REPLAYED = Counter("ioc_replayed_events", "Events published by a replay.", ["stream"])
 
 # wall
@@ -84,6 +107,12 @@ WALL_DELAY = Histogram(
     "From the broker's append of a located event or alert to the wall sending it on.",
     buckets=DELAY_BUCKETS,
 )
+
+
+def set_alarms(province: str, ten_minutes: int, hour: int) -> None:
+    """Say how many alarms the operators of a province were given lately."""
+    ALARMS_TEN_MINUTES.labels(province).set(ten_minutes)
+    ALARMS_HOUR.labels(province).set(hour)
 
 
 def forget_partition(topic: str, partition: int) -> None:
