@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: Key in ioc.config of the hash that clock records are to name from now on.
 CURRENT_KEY = b"current"
+#: Key of a `ConfigurationFault`: the installation's files have an error, and the configuration in force stays.
+ERROR_KEY = b"error"
 
 DEFAULT_RULES = Path(alerts.__file__).parent / "rules" / "default.yaml"
 EMPTY_INVENTORY = "version: 1\nsources: []\n"
@@ -68,6 +70,16 @@ class ConfigurationRecord(Struct, kw_only=True):
     @property
     def hash(self) -> str:
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+
+
+class ConfigurationFault(Struct, kw_only=True, frozen=True):
+    """What is wrong with the installation's files."""
+
+    #: When it was found, by the machine's clock.
+    time: AwareTime
+    what: str
+    where: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,18 @@ def policy_of(record: ConfigurationRecord, rules_name: str, **names: str) -> Pol
         ruleset=RuleSet(rules=parse_rules(record.rules, rules_name, MEASURES)),
         operators=tuple(record.operators),
     )
+
+
+def configuration_files(settings: Settings) -> tuple[Path, ...]:
+    """The files that make this installation's configuration, but for the boundaries."""
+    files = (
+        settings.rules_file or DEFAULT_RULES,
+        settings.inventory_file,
+        settings.maintenance_file,
+        settings.subscriptions_file,
+        settings.operators_file,
+    )
+    return tuple(path for path in files if path is not None)
 
 
 def _read(path: Path) -> str:

@@ -1,21 +1,39 @@
-"""Which configuration the writers of clock records are to name: followed in ioc.config while they run."""
+"""Which configuration the writers of clock records are to name: followed in ioc.config while they run.
+
+The installation's files are watched: a changed one is published and takes effect at the next clock record. One with
+an error changes nothing; the error is said in the log, in a metric, and in ioc.config, from where the wall shows it.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 
-from kafka import KafkaConsumer, TopicPartition
+import msgspec
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
+from ioc.errors import UserError
+from ioc.metrics import CONFIGURATION_ERROR
 from ioc.settings import Settings
-from streams.configuration import CURRENT_KEY, publish_configuration
+from streams.configuration import (
+    CURRENT_KEY,
+    ERROR_KEY,
+    ConfigurationFault,
+    configuration_files,
+    publish_configuration,
+)
 from streams.topics import Topics
 
 log = logging.getLogger(__name__)
 
 #: Seconds before a broker that failed is asked again.
 RETRY_SECONDS = 1.0
+#: Seconds between looks at the installation's files.
+LOOK_SECONDS = 2.0
 
 
 class CurrentConfiguration:
@@ -25,12 +43,31 @@ class CurrentConfiguration:
     """
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
-        """Raises what `publish_configuration` does. Follows in a thread of its own until `stop` is set."""
-        published = publish_configuration(settings)
+        """Follows in a thread of its own until `stop` is set.
+
+        Raises what `publish_configuration` does where there is no configuration in force that could stay.
+        """
+        self._settings, self._stop = settings, stop
+        #: Where the next record of ioc.config is; None: read it from its beginning.
+        self._next: int | None = None
+        self._files = _stamps(settings)
+        self._looked = time.monotonic()
         #: Hash of the configuration that the next clock record is to name.
-        self.hash = published.hash
-        self._settings, self._stop, self._next = settings, stop, published.offset + 1
+        self.hash = self._first()
         threading.Thread(target=self._follow, name="ioc-configuration", daemon=True).start()
+
+    def _first(self) -> str:
+        try:
+            published = publish_configuration(self._settings)
+        except UserError as error:
+            in_force = _in_force(self._settings)
+            if in_force is None:
+                raise
+            self._tell(error)
+            return in_force
+        self._next = published.offset + 1
+        self._tell(None)
+        return published.hash
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -41,20 +78,19 @@ class CurrentConfiguration:
                 self._stop.wait(RETRY_SECONDS)
 
     def _read(self) -> None:
-        consumer = KafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap.split(","),
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-        )
+        consumer = _reader(self._settings)
         tp = TopicPartition(Topics.of(self._settings).config.name, 0)
         try:
             consumer.assign([tp])
-            consumer.seek(tp, self._next)
+            if self._next is not None:
+                consumer.seek(tp, self._next)
             while not self._stop.is_set():
                 for record in consumer.poll(timeout_ms=500).get(tp, ()):
                     self._next = record.offset + 1
                     if record.key == CURRENT_KEY and record.value is not None:
                         self._take(record.value.decode())
+                if time.monotonic() - self._looked >= LOOK_SECONDS:
+                    self._look()
         finally:
             consumer.close()
 
@@ -62,3 +98,75 @@ class CurrentConfiguration:
         if hash_ != self.hash:
             log.info("configuration %s takes effect with the next clock record", hash_)
             self.hash = hash_
+
+    def _look(self) -> None:
+        """Publish the files anew where one of them has changed."""
+        self._looked = time.monotonic()
+        files = _stamps(self._settings)
+        if files == self._files:
+            return
+        try:
+            published = publish_configuration(self._settings)
+        except UserError as error:
+            self._tell(error)
+        else:
+            log.info("the configuration's files have changed: %s is published", published.hash)
+            self._tell(None)
+        # Only now: where the broker failed, they are looked at again.
+        self._files = files
+
+    def _tell(self, error: UserError | None) -> None:
+        """Say that the files have an error and the configuration in force stays; None: that they have none."""
+        CONFIGURATION_ERROR.set(0 if error is None else 1)
+        fault = None
+        if error is not None:
+            log.error("the configuration has an error, the one in force stays: %s", error)
+            fault = ConfigurationFault(
+                time=datetime.now(UTC), what=error.what, where=error.where, remedy=error.remedy
+            )
+        producer = KafkaProducer(bootstrap_servers=self._settings.bootstrap.split(","), acks="all")
+        try:
+            topic = Topics.of(self._settings).config.name
+            value = msgspec.json.encode(fault) if fault else None
+            producer.send(topic, key=ERROR_KEY, value=value).get(timeout=30)
+        finally:
+            producer.close()
+
+
+def _stamps(settings: Settings) -> dict[str, tuple[int, int] | None]:
+    """What tells whether a file has changed: its time and size; None for one that is not there."""
+
+    def stamp(path: Path) -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
+    return {str(path): stamp(path) for path in configuration_files(settings)}
+
+
+def _in_force(settings: Settings) -> str | None:
+    """Hash of the configuration that ioc.config calls the current one; None where there is none."""
+    consumer = _reader(settings)
+    tp = TopicPartition(Topics.of(settings).config.name, 0)
+    found: str | None = None
+    try:
+        consumer.assign([tp])
+        end = consumer.end_offsets([tp])[tp]
+        while consumer.position(tp) < end:
+            for record in consumer.poll(timeout_ms=200).get(tp, ()):
+                if record.key == CURRENT_KEY:
+                    found = record.value.decode() if record.value else None
+        return found
+    finally:
+        consumer.close()
+
+
+def _reader(settings: Settings) -> KafkaConsumer:
+    return KafkaConsumer(
+        bootstrap_servers=settings.bootstrap.split(","),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+    )
