@@ -149,7 +149,7 @@ def hash_password(password: str) -> str:
 
 
 def proves(entry: OperatorEntry | None, password: str) -> bool:
-    """Whether a password is that of an operator; None: of nobody, at the same cost, so that nothing tells who exists."""
+    """Whether a password is that of an operator. None: of nobody, at the same cost: nothing tells who exists."""
     try:
         return _hasher.verify(entry.password if entry else _nobody(), password) and entry is not None
     except (VerificationError, InvalidHashError, UnicodeEncodeError):

@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 LOCATED_TAIL = 5_000
 #: The same of ioc.signals: enough to hear every raw partition at least once, transaction markers included.
 SIGNALS_TAIL = 2_000
+#: The same of ioc.audit: an outcome that a page waits for is among the last.
+AUDIT_TAIL = 200
+#: Key in ioc.config of the record that says why a new configuration is not taken.
+ERROR_KEY = b"error"
 #: Records applied before the event loop may do something else.
 STEP_RECORDS = 500
 #: Seconds without any record after which the broker is asked whether it is there.
@@ -40,13 +44,16 @@ class FeedLost(Exception):
 
 
 class Feed:
-    """Reads ioc.alerts whole, of ioc.located and ioc.signals the last records and what follows. No group."""
+    """Reads ioc.alerts and ioc.config whole, of the other topics the last records and what follows. No group."""
 
     def __init__(self, settings: Settings, live: Live, health: Health | None = None) -> None:
         self._bootstrap = settings.bootstrap
         topics = Topics.of(settings)
-        self._topics = (topics.alerts, topics.located, topics.signals)
-        self._alerts, self._located, self._signals = (topic.name for topic in self._topics)
+        self._topics = (topics.alerts, topics.located, topics.signals, topics.audit, topics.config)
+        self._alerts, self._located, self._signals, self._audit, self._config = (
+            topic.name for topic in self._topics
+        )
+        self._tails = {self._located: LOCATED_TAIL, self._signals: SIGNALS_TAIL, self._audit: AUDIT_TAIL}
         self._live = live
         self._health = health
         #: Set while the picture is restored and followed.
@@ -115,7 +122,7 @@ class Feed:
         ends = await _within(consumer.end_offsets(partitions), PROBE_SECONDS, "no answer about its log")
         picture = Picture()
         for partition in partitions:
-            tail = {self._located: LOCATED_TAIL, self._signals: SIGNALS_TAIL}.get(partition.topic)
+            tail = self._tails.get(partition.topic)
             begin = first[partition] if tail is None else max(first[partition], ends[partition] - tail)
             consumer.seek(partition, begin)
             if partition.topic == self._located and begin > first[partition]:
@@ -161,7 +168,13 @@ class Feed:
                         record.value or b"{}", record.timestamp if now_ms is None else now_ms
                     )
                 elif record.topic == self._alerts:
-                    picture.apply_alert(record.value, (record.key or b"").decode(errors="replace"))
+                    key = (record.key or b"").decode(errors="replace")
+                    picture.apply_alert(record.value, key, record.partition)
+                elif record.topic == self._config:
+                    if record.key == ERROR_KEY:
+                        picture.apply_configuration_error(record.value)
+                elif record.topic == self._audit:
+                    picture.apply_outcome(record.value or b"")
                 elif record.value is not None:
                     picture.apply_located(record.value)
                 appended.append(record.timestamp)

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from alerts.alert import Alert
+from alerts.commands import CommandOutcome
 from alerts.model import SEVERITIES, AwareTime
 from streams.schemas import Place
 
@@ -30,6 +31,8 @@ AHEAD_MS = 10 * 60_000
 REPORTS_MAX = 1_000
 SOURCES_MAX = 20_000
 ENDED_MAX = 5
+#: Outcomes of commands that a page which was away for a moment still gets.
+OUTCOMES_MAX = 50
 #: Characters of a report's text that the wall shows.
 TEXT_MAX = 280
 #: Seconds of event time whose counts are kept for the rate.
@@ -80,15 +83,45 @@ class Passed(Struct):
     seen_ms: int
 
 
+class ConfigurationError(Struct):
+    """Why a new configuration is not taken, from ioc.config: the old one stays in force."""
+
+    what: str
+    where: str = ""
+    remedy: str = ""
+
+
 def _ms(time: datetime) -> int:
     return round(time.timestamp() * 1000)
+
+
+def is_aside(view: dict[str, Any]) -> bool:
+    """Whether an open alert is not among those that ask for attention: it is suppressed or shelved."""
+    return bool(view["suppressed"]) or view["shelved_until"] is not None
+
+
+def outcome_view(outcome: CommandOutcome) -> dict[str, Any]:
+    """What became of a command, as the page gets it. Nothing of what the operator wrote."""
+    return {
+        "id": outcome.command.id,
+        "action": outcome.command.action,
+        "operator": outcome.command.operator,
+        "alert": outcome.alert or outcome.command.alert,
+        "outcome": outcome.outcome,
+        "reason": outcome.reason,
+        "sequence": outcome.sequence,
+    }
 
 
 def alert_view(alert: Alert) -> dict[str, Any]:
     """An alert as the page gets it: plain JSON values, times in ms since 1970."""
     where = alert.where
+    # One that an operator opened measures nothing.
+    measured = bool(alert.measure)
+    seen = alert.acknowledged
     return {
         "id": alert.id,
+        "sequence": alert.sequence,
         "state": alert.state,
         "change": alert.change,
         "severity": alert.severity,
@@ -104,9 +137,19 @@ def alert_view(alert: Alert) -> dict[str, Any]:
         "lat": where.lat,
         "started": _ms(alert.started),
         "time": _ms(alert.time),
-        "value": alert.value,
-        "bound": alert.bound,
+        "value": alert.value if measured else None,
+        "bound": alert.bound if measured else None,
         "unit": alert.unit,
+        "certainty": alert.certainty,
+        "doubts": list(alert.doubts),
+        "acknowledged": {"by": seen.by, "time": _ms(seen.time)} if seen else None,
+        "assigned": alert.assigned,
+        "shelved_until": _ms(alert.shelved_until) if alert.shelved_until else None,
+        "comments": len(alert.comments),
+        "suppressed": alert.suppressed,
+        "overdue": alert.overdue,
+        "incident": alert.incident,
+        "awaiting": list(alert.awaiting),
         "simulated": alert.simulated,
     }
 
@@ -124,7 +167,13 @@ class Picture:
         self._alert_decoder = msgspec.json.Decoder(Alert)
         self._located_decoder = msgspec.json.Decoder(LocatedEvent)
         self._signal_decoder = msgspec.json.Decoder(SignalRecord)
+        self._outcome_decoder = msgspec.json.Decoder(CommandOutcome)
+        self._error_decoder = msgspec.json.Decoder(ConfigurationError)
         self._open: dict[str, dict[str, Any]] = {}
+        #: Partition of each alert in ioc.alerts, ended ones included: where commands about it go.
+        self._partitions: dict[str, int] = {}
+        self._outcomes: deque[dict[str, Any]] = deque(maxlen=OUTCOMES_MAX)
+        self._configuration_error: ConfigurationError | None = None
         self._ended: deque[dict[str, Any]] = deque(maxlen=ENDED_MAX)
         self._sources: dict[str, Reading] = {}
         self._simulated_sources: set[str] = set()
@@ -144,13 +193,15 @@ class Picture:
         self._gone: set[str] = set()
         self._new_sources: set[str] = set()
         self._new_reports: set[str] = set()
+        self._new_outcomes: list[dict[str, Any]] = []
         self._ended_changed = False
 
     # Records in
 
-    def apply_alert(self, value: bytes | None, key: str) -> None:
+    def apply_alert(self, value: bytes | None, key: str, partition: int = 0) -> None:
         """Take a record of ioc.alerts: the latest of an alert, or None to forget the alert `key`."""
         if value is None:
+            self._partitions.pop(key, None)
             if self._open.pop(key, None) or self._drop_ended(key):
                 self._new_alerts.pop(key, None)
                 self._gone.add(key)
@@ -162,6 +213,7 @@ class Picture:
             self._refuse("ioc.alerts", error)
             return
         id_ = view["id"]
+        self._partitions[id_] = partition
         self._gone.discard(id_)
         self._drop_ended(id_)
         if view["state"] == "open":
@@ -180,6 +232,26 @@ class Picture:
                 self._ended_changed = True
                 return True
         return False
+
+    def apply_outcome(self, value: bytes) -> None:
+        """Take a record of ioc.audit: what became of a command."""
+        try:
+            view = outcome_view(self._outcome_decoder.decode(value))
+        except msgspec.DecodeError as error:
+            self._refuse("ioc.audit", error)
+            return
+        self._outcomes.append(view)
+        self._new_outcomes.append(view)
+        self._touched = True
+
+    def apply_configuration_error(self, value: bytes | None) -> None:
+        """Take the record of ioc.config that says why a new configuration is not taken; None: it is good again."""
+        try:
+            self._configuration_error = None if value is None else self._error_decoder.decode(value)
+        except msgspec.DecodeError as error:
+            self._refuse("ioc.config", error)
+            return
+        self._touched = True
 
     def apply_located(self, value: bytes) -> None:
         """Take a record of ioc.located."""
@@ -287,10 +359,20 @@ class Picture:
         found = self._sources.get(source)
         return found.raw if found else None
 
+    def partition(self, alert: str) -> int | None:
+        """The partition of an alert that ioc.alerts holds; None for one that it does not."""
+        return self._partitions.get(alert)
+
     def open_counts(self) -> dict[str, int]:
-        """Open alerts by severity, every severity present."""
-        counts = Counter(view["severity"] for view in self._open.values())
+        """Open alerts by severity, every severity present; without those put aside."""
+        counts = Counter(view["severity"] for view in self._open.values() if not is_aside(view))
         return {severity: counts[severity] for severity in SEVERITIES}
+
+    def aside_counts(self) -> dict[str, int]:
+        """Open alerts that are put aside. One that is shelved and suppressed counts as suppressed."""
+        aside = [view for view in self._open.values() if is_aside(view)]
+        suppressed = sum(1 for view in aside if view["suppressed"])
+        return {"suppressed": suppressed, "shelved": len(aside) - suppressed}
 
     def _report_is_recent(self, report: dict[str, Any]) -> bool:
         return self._event_ms is None or -AHEAD_MS <= self._event_ms - report["time"] <= REPORT_MS
@@ -340,6 +422,8 @@ class Picture:
             "event_ms": self._event_ms,
             "simulated": self._simulated(),
             "counts": self.open_counts(),
+            "aside": self.aside_counts(),
+            "configuration_error": self._configuration_error,
             "stats": self._stats(),
         }
 
@@ -351,6 +435,7 @@ class Picture:
             "ended": list(self._ended),
             "sources": self._source_rows(self._sources),
             "reports": list(self._reports.values()),
+            "outcomes": list(self._outcomes),
             **self._common(),
         }
 
@@ -365,6 +450,7 @@ class Picture:
             changes = self._common()
             changes["alerts"] = list(self._new_alerts.values())
             changes["gone"] = sorted(self._gone)
+            changes["outcomes"] = self._new_outcomes
             changes["sources"] = self._source_rows(sorted(self._new_sources))
             changes["reports"] = [self._reports[id_] for id_ in sorted(self._new_reports)]
             if self._ended_changed:

@@ -6,18 +6,25 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from datetime import datetime
 
+from alerts.model import Where
 from geo.boundaries import BoundarySet
 from geo.drawing import drawing
 from ioc.health import Health, serve_health
+from ioc.operators import OperatorsFile
 from ioc.settings import Settings
+from maps.commands import Desk
 from maps.feed import Feed
 from maps.live import Live
+from maps.session import Access
 from maps.shell import BoundaryNote, Shell, build_shell
 from maps.title import wall_title
-from maps.web import say_address, serve_wall
-from streams.configuration import Configurations
+from maps.web import Operating, say_address, serve_wall
+from streams.commanding import CommandWriter, where_of
+from streams.configuration import Configuration, Configurations
 from streams.shelf import Shelf, installed_registry
+from streams.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +44,8 @@ class InForce:
         """Raises `UserError` where this installation's boundaries are not usable."""
         self._configurations = Configurations(settings, Shelf(settings))
         self.boundaries = installed_registry(settings).sets[-1]
+        #: None until the broker told it.
+        self._configuration: Configuration | None = None
 
     async def look(self) -> bool:
         """Ask the broker; True where another set is in force than before. Without an answer nothing changes."""
@@ -49,10 +58,14 @@ class InForce:
         if error := asking.exception():
             log.debug("cannot ask which boundaries are in force: %s", error)
             return False
-        configuration = asking.result()
+        self._configuration = configuration = asking.result()
         latest = configuration.atlas.registry.sets[-1] if configuration else self.boundaries
         before, self.boundaries = self.boundaries, latest
         return latest.ref != before.ref
+
+    def locate(self, lon: float, lat: float, time: datetime) -> Where | None:
+        """The place of a point in the maps of the current configuration; None where there is none."""
+        return where_of(self._configuration.atlas, lon, lat, time) if self._configuration else None
 
 
 def shell_of(boundaries: BoundarySet, settings: Settings) -> Shell:
@@ -64,17 +77,20 @@ def shell_of(boundaries: BoundarySet, settings: Settings) -> Shell:
 def run_wall(settings: Settings) -> int:
     """Run the wall until SIGTERM or SIGINT; returns the process's exit code.
 
-    Raises `UserError` for a taken port, unusable boundaries or unusable settings.
+    Raises `UserError` for a taken port, unusable boundaries, operators or settings.
     """
     health = Health()
     health.check("picture", False, "starting")
     in_force = InForce(settings)
+    operators = OperatorsFile(settings.operators_file) if settings.operators_file else None
     with serve_health(health, settings.host, settings.wall_health_port, "IOC_WALL_HEALTH_PORT"):
-        asyncio.run(_run(settings, in_force, health))
+        asyncio.run(_run(settings, in_force, health, operators))
     return 0
 
 
-async def _run(settings: Settings, in_force: InForce, health: Health) -> None:
+async def _run(
+    settings: Settings, in_force: InForce, health: Health, operators: OperatorsFile | None
+) -> None:
     """Serve the wall; with other boundaries in force it is built anew, and browsers load it again."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -82,9 +98,14 @@ async def _run(settings: Settings, in_force: InForce, health: Health) -> None:
         loop.add_signal_handler(signum, asked.set)
     await in_force.look()
     on_listen: Callable[[str, int], None] = say_address
-    while not asked.is_set():
-        await _serve(settings, in_force, health, asked, on_listen)
-        on_listen = _say_nothing
+    writer = CommandWriter(settings)
+    operating = Operating(Access(operators), Desk(writer, Topics.of(settings), in_force.locate))
+    try:
+        while not asked.is_set():
+            await _serve(settings, in_force, health, asked, on_listen, operating)
+            on_listen = _say_nothing
+    finally:
+        await writer.close()
 
 
 def _say_nothing(host: str, port: int) -> None:
@@ -97,6 +118,7 @@ async def _serve(
     health: Health,
     asked: asyncio.Event,
     on_listen: Callable[[str, int], None],
+    operating: Operating,
 ) -> None:
     """Serve one set of boundaries, until `asked` is set or another set is in force."""
     stop = asyncio.Event()
@@ -111,7 +133,7 @@ async def _serve(
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
     try:
-        await serve_wall(settings, shell, live, stop, on_listen)
+        await serve_wall(settings, shell, live, stop, on_listen, operating)
     finally:
         failed = [task.exception() for task in tasks if task.done() and not task.cancelled()]
         for task in tasks:

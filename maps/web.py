@@ -1,4 +1,4 @@
-"""The wall's server: the page, its files, the boundaries, and the stream of changes. Loopback, read only."""
+"""The wall's server: the page, its files, the boundaries, the stream of changes, operators' commands. Loopback."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import errno
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -14,8 +15,11 @@ from ioc.errors import UserError
 from ioc.ports import port_taken
 from ioc.settings import Settings
 from maps.assets import Asset
+from maps.commands import DESK, LIVE, Desk, command
 from maps.live import Live
+from maps.session import Access
 from maps.shell import Shell
+from maps.signin import ACCESS, guard, me, sign_in, sign_out
 
 #: No inline code, nothing from elsewhere. Leaflet sets styles through the object model, which this allows.
 POLICY = (
@@ -33,16 +37,31 @@ HEADERS = {
 WRITE_SECONDS = 5.0
 #: Seconds for requests that are open when the server ends; streams end first.
 SHUTDOWN_SECONDS = 1.0
+#: Bytes of a request's body: the longest is a command with a text.
+REQUEST_MAX = 16 * 1024
 
 _SHELL: web.AppKey[Shell] = web.AppKey("shell", Shell)
-_LIVE: web.AppKey[Live] = web.AppKey("live", Live)
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
 
-def wall_app(shell: Shell, live: Live) -> web.Application:
-    """The application for a page and a picture; it pushes changes while it runs."""
-    app = web.Application()
-    app[_SHELL], app[_LIVE] = shell, live
+@dataclass(frozen=True)
+class Operating:
+    """What operators need to act at the wall: it stays when the page is made anew for other boundaries."""
+
+    access: Access
+    desk: Desk
+
+
+def wall_app(shell: Shell, live: Live, operating: Operating | None = None) -> web.Application:
+    """The application for a page and a picture; it pushes changes while it runs.
+
+    Without `operating` it only shows.
+    """
+    app = web.Application(middlewares=[guard], client_max_size=REQUEST_MAX)
+    app[_SHELL], app[LIVE] = shell, live
+    app[ACCESS] = operating.access if operating else Access()
+    if operating is not None:
+        app[DESK] = operating.desk
     app.add_routes(
         [
             web.get("/", _page),
@@ -51,6 +70,10 @@ def wall_app(shell: Shell, live: Live) -> web.Application:
             web.get("/events", _events),
             web.get("/api/snapshot", _snapshot),
             web.get("/api/source", _source),
+            web.get("/api/me", me),
+            web.post("/api/sign-in", sign_in),
+            web.post("/api/sign-out", sign_out),
+            web.post("/api/commands", command),
         ]
     )
     app.on_response_prepare.append(_secure)
@@ -65,7 +88,7 @@ async def _secure(request: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _pushing(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(app[_LIVE].run())
+    task = asyncio.create_task(app[LIVE].run())
     yield
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -74,7 +97,7 @@ async def _pushing(app: web.Application) -> AsyncIterator[None]:
 
 async def _end_streams(app: web.Application) -> None:
     # Before the connections are closed: an open stream would hold the server for as long as it is given.
-    app[_LIVE].close()
+    app[LIVE].close()
 
 
 def _serve(request: web.Request, asset: Asset) -> web.Response:
@@ -113,18 +136,18 @@ def _json(body: bytes) -> web.Response:
 
 
 async def _snapshot(request: web.Request) -> web.Response:
-    return _json(request.app[_LIVE].snapshot())
+    return _json(request.app[LIVE].snapshot())
 
 
 async def _source(request: web.Request) -> web.Response:
-    reading = request.app[_LIVE].picture.reading(request.query.get("id", ""))
+    reading = request.app[LIVE].picture.reading(request.query.get("id", ""))
     if reading is None:
         raise web.HTTPNotFound
     return _json(reading)
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
-    live = request.app[_LIVE]
+    live = request.app[LIVE]
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
@@ -156,13 +179,17 @@ async def serve_wall(
     live: Live,
     stop: asyncio.Event,
     on_listen: Callable[[str, int], None] = say_address,
+    operating: Operating | None = None,
 ) -> None:
-    """Serve until `stop` is set; `on_listen` gets the address once it answers.
+    """Serve until `stop` is set; `on_listen` gets the address once it answers. Without `operating` it only shows.
 
     Raises `UserError` where the port is taken or the address is not of this machine.
     """
     runner = web.AppRunner(
-        wall_app(shell, live), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
+        wall_app(shell, live, operating),
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        handle_signals=False,
     )
     await runner.setup()
     try:

@@ -1,6 +1,7 @@
 // The wall: follows the server's events, keeps what they say, and shows it.
 
 import * as city from './city.js';
+import * as operating from './operating.js';
 import * as panel from './panel.js';
 import { clockTime, currentLanguage, fillWords, longDate, setLanguage, words } from './texts.js';
 
@@ -15,7 +16,8 @@ const byId = (id) => document.getElementById(id);
 let alerts = new Map();
 let ended = [];
 let reports = new Map();
-let latest = { counts: {}, stats: {}, event_ms: null, simulated: false };
+let latest = { counts: {}, aside: {}, stats: {}, event_ms: null, simulated: false, configuration_error: null };
+let asideShown = false;
 let beat = null;
 let beatAt = 0;
 let heardAt = performance.now();
@@ -49,6 +51,7 @@ function takeSnapshot(snapshot) {
   ended = snapshot.ended;
   reports = new Map(snapshot.reports.map((report) => [report.id, report]));
   latest = snapshot;
+  operating.takeOutcomes(snapshot.outcomes);
   city.showSources(snapshot.sources, true);
   city.showReports(snapshot.reports, true, oldestReport(), now);
   showAll();
@@ -63,6 +66,7 @@ function takeChanges(changes) {
   if (changes.ended) ended = changes.ended;
   for (const report of changes.reports) reports.set(report.id, report);
   latest = { ...latest, ...changes };
+  operating.takeOutcomes(changes.outcomes);
   const oldest = oldestReport();
   for (const [id, report] of reports) if (report.time < oldest) reports.delete(id);
   city.showSources(changes.sources, false);
@@ -91,15 +95,19 @@ function showAll() {
   panel.showLegend();
   panel.showCounters(latest.counts);
   panel.showEnded(ended, now());
+  operating.showAccount();
   showAlerts();
   showMoment();
   showState();
 }
 
+// What is suppressed or shelved asks for no attention: it is counted, and shown to whoever wants to see it.
 function showAlerts() {
   const list = [...alerts.values()];
-  panel.showAlerts(list, now(), choose);
-  city.showAlerts(list);
+  const calling = list.filter((alert) => !panel.isAside(alert));
+  panel.showAlerts(calling, asideShown ? list.filter(panel.isAside) : [], now(), choose, operating);
+  panel.showAside(latest.aside, asideShown);
+  city.showAlerts(calling);
 }
 
 function choose(alert) {
@@ -140,6 +148,11 @@ function showState() {
   const banner = byId('banner');
   banner.hidden = text === '';
   if (banner.textContent !== text) banner.textContent = text;
+  const error = latest.configuration_error;
+  const wrong = error ? words('configurationError', { where: error.where, what: error.what }) : '';
+  const lesser = byId('configuration-error');
+  lesser.hidden = wrong === '';
+  if (lesser.textContent !== wrong) lesser.textContent = wrong;
   const age = byId('age');
   age.textContent = seconds === null ? words('noAge') : words('age', { n: seconds });
   age.classList.toggle('old', text !== '');
@@ -147,6 +160,7 @@ function showState() {
 
 function watch() {
   showState();
+  operating.watch();
   const quiet = performance.now() - Math.max(heardAt, openedAt);
   // EventSource tries again by itself, except after an answer that is no stream and on a connection that hangs.
   if (quiet > REOPEN_MS || (stream.readyState === EventSource.CLOSED && quiet > 1000)) open();
@@ -157,12 +171,17 @@ byId('language').addEventListener('click', () => {
   showAll();
 });
 byId('home').addEventListener('click', goHome);
+byId('aside').addEventListener('click', () => {
+  asideShown = !asideShown;
+  showAlerts();
+});
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') goHome();
+  if (event.key === 'Escape' && !document.querySelector('dialog[open]')) goHome();
 });
 
 window.wall = { drawn: city.drawn, language: currentLanguage };
 showAll();
+operating.start(showAlerts);
 city.loadCommunes(document.body.dataset.boundaries).then(() => {
   showAlerts();
   document.body.classList.add('ready');
