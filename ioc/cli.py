@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ioc.boundaries import app as boundaries_app
+from ioc.command import app as command_app
 from ioc.errors import UserError
+from ioc.staff import app as staff_app
 
 if TYPE_CHECKING:
     from ioc.settings import Settings
@@ -46,6 +48,8 @@ Every choice is a setting, read from the environment as IOC_...: see `ioc settin
 """,
 )
 app.add_typer(boundaries_app)
+app.add_typer(command_app)
+app.add_typer(staff_app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -85,7 +85,7 @@ def list_() -> None:
     rows = [(entry.operator.id, entry.operator.role, entry.operator.name) for entry in entries.values()]
     for line in columns([("id", "role", "name"), *rows]).split("\n"):
         typer.echo(printable(line))
-    typer.echo(f"{len(rows)} operators in {path}")
+    typer.echo(f"file: {path}")
 
 
 def _a(role: str) -> str:

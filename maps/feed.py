@@ -15,6 +15,7 @@ from ioc.health import Health
 from ioc.settings import Settings
 from maps.live import Live
 from maps.picture import Picture
+from streams.configuration import ERROR_KEY
 from streams.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,6 @@ LOCATED_TAIL = 5_000
 SIGNALS_TAIL = 2_000
 #: The same of ioc.audit: an outcome that a page waits for is among the last.
 AUDIT_TAIL = 200
-#: Key in ioc.config of the record that says why a new configuration is not taken.
-ERROR_KEY = b"error"
 #: Records applied before the event loop may do something else.
 STEP_RECORDS = 500
 #: Seconds without any record after which the broker is asked whether it is there.

@@ -17,6 +17,7 @@ from msgspec import Struct
 from alerts.alert import Alert
 from alerts.commands import CommandOutcome
 from alerts.model import SEVERITIES, AwareTime
+from streams.configuration import ConfigurationFault
 from streams.schemas import Place
 
 log = logging.getLogger(__name__)
@@ -81,14 +82,6 @@ class Passed(Struct):
     time_ms: int
     run: str
     seen_ms: int
-
-
-class ConfigurationError(Struct):
-    """Why a new configuration is not taken, from ioc.config: the old one stays in force."""
-
-    what: str
-    where: str = ""
-    remedy: str = ""
 
 
 def _ms(time: datetime) -> int:
@@ -168,12 +161,12 @@ class Picture:
         self._located_decoder = msgspec.json.Decoder(LocatedEvent)
         self._signal_decoder = msgspec.json.Decoder(SignalRecord)
         self._outcome_decoder = msgspec.json.Decoder(CommandOutcome)
-        self._error_decoder = msgspec.json.Decoder(ConfigurationError)
+        self._error_decoder = msgspec.json.Decoder(ConfigurationFault)
         self._open: dict[str, dict[str, Any]] = {}
         #: Partition of each alert in ioc.alerts, ended ones included: where commands about it go.
         self._partitions: dict[str, int] = {}
         self._outcomes: deque[dict[str, Any]] = deque(maxlen=OUTCOMES_MAX)
-        self._configuration_error: ConfigurationError | None = None
+        self._configuration_error: ConfigurationFault | None = None
         self._ended: deque[dict[str, Any]] = deque(maxlen=ENDED_MAX)
         self._sources: dict[str, Reading] = {}
         self._simulated_sources: set[str] = set()
