@@ -193,7 +193,7 @@ def _record(
     line: EventLine | RawLine, run: str, iteration: int, shift: timedelta
 ) -> tuple[str, bytes, bytes]:
     if isinstance(line, RawLine):
-        return line.stream, line.key.encode(), line.raw.encode()
+        return line.stream, line.key.encode(), line.raw
     event = msgspec.json.decode(line.event)
     if iteration:
         event["id"] = f"{iteration}:{event['id']}"

@@ -98,7 +98,7 @@ def recorded() -> dict[tuple[str, str], list[str]]:
         if isinstance(line, EventLine):
             found[line.stream, line.source].append(json.loads(line.event)["id"])
         elif isinstance(line, RawLine):
-            found[line.stream, line.key].append(line.raw)
+            found[line.stream, line.key].append(line.raw.decode())
     return found
 
 
