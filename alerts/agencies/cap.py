@@ -9,8 +9,8 @@ How alerts become CAP:
                     says that it is over; Unknown where the alert ended without one
     responseType    Monitor, or Prepare from severe on; beside it Assess while it is only possible; AllClear for
                     nothing but an end that was measured, Monitor for every other end
-    area            the communes with their codes; where the place is a point, a circle around it that is there to find
-                    it, not to say how far the hazard reaches
+    area            the communes with their codes; where the place is a point, a circle around it that is there to
+                    find it, not to say how far the hazard reaches
     expires         never given: that nothing more is heard does not end an alert
 
 Times are local, with whole seconds and an offset, as the standard wants them.
@@ -75,7 +75,7 @@ def cap_xml(message: AgencyAlert, *, sender: str, sender_name: Text = SENDER_NAM
     if references:
         _add(root, "references", " ".join(references))
     if message.alert.incident:
-        _add(root, "incidents", f'"{_line(message.alert.incident)}"')
+        _add(root, "incidents", _token(message.alert.incident))
     for language in [one for one in message.languages if one in LANGUAGES] or LANGUAGES:
         _info(root, message, language, sender_name)
     ET.indent(root)
