@@ -17,6 +17,10 @@ ChangeName = Literal[
 ]  # fmt: skip
 
 
+#: Why an alert may not be shown among the others: what its `suppressed` begins with.
+SUPPRESSIONS = ("maintenance", "inhibited", "limit")
+
+
 class Acknowledgement(Struct, frozen=True):
     """Somebody has taken notice."""
 

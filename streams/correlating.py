@@ -1,43 +1,65 @@
-"""What correlate does with a chunk of ioc.signals: signals become alerts with a lifecycle.
+"""What correlate does with a chunk of ioc.signals: in the one order of time, to the alerts of its province.
 
-Signals of different raw partitions arrive in any order. They are held until the slowest raw partition has passed
-their order time, then taken in the order (order time, rule, subject, number): so the outcome is the same however
-the partitions interleave and wherever a chunk ends. What is held is part of the state, like the open alerts.
+Records of different raw partitions arrive in any order. They are held until the slowest raw partition has passed
+their order time, then taken in the order of that time: so the outcome is the same however the partitions interleave
+and wherever a chunk ends. What is held is part of the state, like all that `alerts.correlation` keeps.
+
+A command that comes when its time has passed is taken where it stands in the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Struct
 
-from alerts import lifecycle
+from alerts.agencies.messages import AgencyAlert, Message
 from alerts.alert import Alert
+from alerts.commands import Command, CommandOutcome
+from alerts.correlation import Correlation
+from alerts.incident import Incident
 from alerts.model import AwareTime
-from alerts.signals import Passed, Signal
+from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
+from streams.configuration import Configuration
 from streams.decoding import RawRecord
 from streams.topics import STREAMS, Topics
 from streams.transactions import Effects
 
-#: How long after its end an alert stays in ioc.alerts, in event time; then a tombstone removes it.
-KEPT_AFTER_END = timedelta(days=3)
-
 FRONTIER_KEY = b"frontier"
+CONFIG_KEY = b"config"
+_HELD = b"held|"
+#: The order of a command that names no time: it is past, whatever time it is.
+_AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
+
+Record = Signal | Occurrence | Sums | Switch | Command
+#: Order time, kind, and what makes it one of its kind.
+Order = tuple[datetime, int, str]
 
 _encode = msgspec.json.encode
-_decode_signal = msgspec.json.Decoder(Signal | Passed).decode
+_decode = msgspec.json.Decoder(Record | Passed).decode
+_decode_held = msgspec.json.Decoder(Record).decode
 
-Order = tuple[datetime, str, str, int]
+
+class InForce(Struct, frozen=True):
+    """Which configuration and which run hold."""
+
+    config: str
+    run: str = ""
 
 
 @dataclass
 class Outcome:
-    """What a chunk leads to: effects to commit, and the changes with the append time of their cause, ms."""
+    """What a chunk leads to: effects to commit, and what of it is counted."""
 
     effects: Effects = field(default_factory=Effects)
-    changes: list[tuple[Alert, int]] = field(default_factory=list)
+    #: Changes with the append time of the raw record that caused it, ms; None where no record did.
+    changes: list[tuple[Alert, int | None]] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    outcomes: list[CommandOutcome] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     unreadable: int = 0
 
 
@@ -50,28 +72,21 @@ class Correlating:
         self._topics = topics
         #: Last time that each raw partition has passed, by `stream/number`.
         self.frontier: dict[str, datetime] = {}
-        #: Signals that some raw partition may still precede.
-        self._held: dict[Order, Signal] = {}
-        #: Open alerts by rule and subject.
-        self.open: dict[tuple[str, str], Alert] = {}
-        #: Ended alerts by id, and when they ended.
-        self._ended: dict[str, datetime] = {}
+        #: Records that some raw partition may still precede.
+        self._held: dict[Order, Record] = {}
         self._expected = [f"{stream}/{n}" for stream in STREAMS for n in range(topics.raw[stream].partitions)]
+        self.correlation = Correlation()
+        self.in_force: InForce | None = None
         for key, value in restored.items():
-            self._restore(key, value)
-
-    def _restore(self, key: bytes, value: bytes) -> None:
-        kind = key.split(b"|", 1)[0]
-        if key == FRONTIER_KEY:
-            self.frontier = msgspec.json.decode(value, type=dict[str, AwareTime])
-        elif kind == b"held":
-            signal = msgspec.json.decode(value, type=Signal)
-            self._held[_order(signal)] = signal
-        elif kind == b"open":
-            alert = msgspec.json.decode(value, type=Alert)
-            self.open[alert.rule, alert.subject] = alert
-        elif kind == b"ended":
-            self._ended[key.split(b"|", 1)[1].decode()] = msgspec.json.decode(value, type=AwareTime)
+            if key == FRONTIER_KEY:
+                self.frontier = msgspec.json.decode(value, type=dict[str, AwareTime])
+            elif key == CONFIG_KEY:
+                self.in_force = msgspec.json.decode(value, type=InForce)
+            elif key.startswith(_HELD):
+                record = _decode_held(value)
+                self._held[_order(record)] = record
+        #: The rest of the state, until the configuration is at hand that it was made under.
+        self._restored: Mapping[bytes, bytes] | None = restored
 
     @property
     def passed(self) -> datetime | None:
@@ -80,72 +95,139 @@ class Correlating:
             return None
         return min(self.frontier[source] for source in self._expected)
 
-    def run(self, records: Sequence[RawRecord]) -> Outcome:
-        """Process one chunk. Never raises for what a record holds: an unreadable one is counted."""
+    def configurations_needed(self, records: Iterable[RawRecord]) -> list[str]:
+        """Hashes of the configurations that these records need, in order."""
+        needed = [self.in_force.config] if self.in_force else []
+        switches = [record for record in self._held.values() if isinstance(record, Switch)]
+        switches += [switch for record in records if (switch := _switch(record)) is not None]
+        return list(dict.fromkeys([*needed, *(switch.config for switch in switches)]))
+
+    def run(self, records: Sequence[RawRecord], configurations: Mapping[str, Configuration]) -> Outcome:
+        """Process one chunk. `configurations` holds those that `configurations_needed` named.
+
+        Never raises for what a record holds: an unreadable one is counted.
+        """
+        self._begin(configurations)
         out = Outcome()
-        arrived: list[Order] = []
+        held_before = set(self._held)
         for record in records:
             try:
-                message = _decode_signal(record.value or b"")
+                message = _decode(record.value or b"")
             except msgspec.MsgspecError:
                 out.unreadable += 1
                 continue
             if isinstance(message, Passed):
                 before = self.frontier.get(message.source)
                 self.frontier[message.source] = max(message.time, before) if before else message.time
+                continue
+            order, passed = _order(message), self.passed
+            if isinstance(message, Command) and passed is not None and order[0] < passed:
+                # It stands here in the log: what is complete up to here comes first.
+                self._take_passed(passed, configurations)
+                self.correlation.take(message, passed)
             else:
-                order = _order(message)
-                if order not in self._held:
-                    self._held[order] = message
-                    arrived.append(order)
-        held_before = self._held.keys() - set(arrived)
-        passed = self.passed
-        if passed is not None:
-            for order in sorted(order for order in self._held if order[0] < passed):
-                self._take(self._held.pop(order), out)
-                if order in held_before:
-                    self._state(out, _held_key(order), None)
-            self._forget(passed, out)
-        for order in arrived:
-            if order in self._held:
-                self._state(out, _held_key(order), _encode(self._held[order]))
-        self._state(out, FRONTIER_KEY, _encode(self.frontier))
+                self._held.setdefault(order, message)
+        if (passed := self.passed) is not None:
+            self._take_passed(passed, configurations)
+        self._write(out, held_before)
         return out
 
-    def _take(self, signal: Signal, out: Outcome) -> None:
-        subject = (signal.rule, signal.subject)
-        alert = lifecycle.by_signal(self.open.get(subject), signal)
-        if alert is None:
-            return
-        key, value = alert.id.encode(), _encode(alert)
-        out.effects.add(self._topics.alert_changes.name, self.partition, key, value)
-        out.effects.add(self._topics.alerts.name, self.partition, key, value)
-        out.changes.append((alert, signal.appended_ms))
-        open_key = f"open|{alert.rule}|{alert.subject}".encode()
-        if alert.state == "open":
-            self.open[subject] = alert
-            self._state(out, open_key, value)
-        else:
-            del self.open[subject]
-            self._state(out, open_key, None)
-            self._ended[alert.id] = alert.time
-            self._state(out, f"ended|{alert.id}".encode(), _encode(alert.time))
+    def _begin(self, configurations: Mapping[str, Configuration]) -> None:
+        """Restore the alerts, once their configuration is at hand."""
+        if self._restored is not None:
+            policy = configurations[self.in_force.config].policy if self.in_force else None
+            self.correlation.restore(self._restored, policy, self.in_force.run if self.in_force else "")
+            self._restored = None
 
-    def _forget(self, now: datetime, out: Outcome) -> None:
-        """Remove ended alerts from ioc.alerts once they have been there long enough."""
-        for alert in [alert for alert, ended in self._ended.items() if ended + KEPT_AFTER_END < now]:
-            del self._ended[alert]
-            self._state(out, f"ended|{alert}".encode(), None)
-            out.effects.add(self._topics.alerts.name, self.partition, alert.encode(), None)
+    def _take_passed(self, passed: datetime, configurations: Mapping[str, Configuration]) -> None:
+        """Take what is held up to a time that every raw partition has passed."""
+        at_once: list[Command] = []
+        for order in sorted(order for order in self._held if order[0] < passed):
+            record = self._held.pop(order)
+            if isinstance(record, Switch):
+                self._switch(record, configurations)
+            elif isinstance(record, Command) and order[0] == _AT_ONCE:
+                at_once.append(record)  # it came before any time was known
+            else:
+                self.correlation.take(record, order[0])
+        self.correlation.pass_time(passed, beyond=False)
+        for command in at_once:
+            self.correlation.take(command, passed)
 
-    def _state(self, out: Outcome, key: bytes, value: bytes | None) -> None:
-        out.effects.add(self._topics.signals_state.name, self.partition, key, value)
+    def _switch(self, switch: Switch, configurations: Mapping[str, Configuration]) -> None:
+        in_force = InForce(switch.config, switch.run)
+        if in_force != self.in_force:
+            self.in_force = in_force
+            configuration = configurations[switch.config]
+            self.correlation.configure(configuration.policy, configuration.communes, switch.order, switch.run)
+
+    # Writing
+
+    def _write(self, out: Outcome, held_before: set[Order]) -> None:
+        topics, effects = self._topics, self.correlation.take_effects()
+        out.changes, out.incidents = effects.changes, effects.incidents
+        out.messages, out.outcomes = effects.messages, effects.outcomes
+        for alert, _ in effects.changes:
+            key, value = alert.id.encode(), _encode(alert)
+            self._add(out, topics.alert_changes.name, key, value)
+            self._add(out, topics.alerts.name, key, value)
+        for alert_id in effects.forgotten:
+            self._add(out, topics.alerts.name, alert_id.encode(), None)
+        for incident in effects.incidents:
+            self._add(out, topics.incidents.name, incident.id.encode(), _encode(incident))
+        for incident_id in effects.incidents_forgotten:
+            self._add(out, topics.incidents.name, incident_id.encode(), None)
+        for message in effects.messages:
+            key_ = message.alert.id.encode() if isinstance(message, AgencyAlert) else None
+            self._add(out, topics.agency(message.agency).name, key_, _encode(message))
+        for outcome in effects.outcomes:
+            self._add(out, topics.audit.name, outcome.command.id.encode(), _encode(outcome))
+        self._write_state(out, held_before)
+
+    def _write_state(self, out: Outcome, held_before: set[Order]) -> None:
+        name = self._topics.signals_state.name
+        for order in sorted(held_before - self._held.keys()):
+            self._add(out, name, _held_key(order), None)
+        for order in sorted(self._held.keys() - held_before):
+            self._add(out, name, _held_key(order), _encode(self._held[order]))
+        for key, value in self.correlation.tables.take_changes():
+            self._add(out, name, key, value)
+        if self.in_force is not None:
+            self._add(out, name, CONFIG_KEY, _encode(self.in_force))
+        # Always: a partition with a position but no state at all means that the state's log is gone.
+        self._add(out, name, FRONTIER_KEY, _encode(self.frontier))
+
+    def _add(self, out: Outcome, topic: str, key: bytes | None, value: bytes | None) -> None:
+        out.effects.add(topic, self.partition, key, value)
 
 
-def _order(signal: Signal) -> Order:
-    return signal.order, signal.rule, signal.subject, signal.number
+def _switch(record: RawRecord) -> Switch | None:
+    # Most records are no switch: looking for the word is cheaper than decoding them twice.
+    if b'"switch"' not in (record.value or b""):
+        return None
+    try:
+        message = _decode(record.value or b"")
+    except msgspec.MsgspecError:
+        return None
+    return message if isinstance(message, Switch) else None
+
+
+def _order(record: Record) -> Order:
+    """Where a record stands among all: by time; a configuration before what it judges, commands last."""
+    match record:
+        case Switch():
+            return record.order, 0, record.config
+        case Signal():
+            return record.order, 1, f"{record.rule}|{record.subject}|{record.number:012}"
+        case Occurrence():
+            time = f"{record.time.timestamp():017.6f}"
+            return record.order, 2, f"{time}|{record.stream}|{record.source}|{record.event}"
+        case Sums():
+            minute = f"{record.minute.timestamp():012.0f}"
+            return record.order, 3, f"{record.rule}|{minute}|{record.where.commune}|{record.partition}"
+        case Command():
+            return record.time or _AT_ONCE, 4, record.id
 
 
 def _held_key(order: Order) -> bytes:
-    time, rule, subject, number = order
-    return f"held|{time.isoformat()}|{rule}|{subject}|{number}".encode()
+    return _HELD + f"{order[0].timestamp():.6f}|{order[1]}|{order[2]}".encode()

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from alerts.agencies.messages import Message
 from alerts.alert import Alert
+from alerts.commands import CommandOutcome
+from alerts.incident import Incident
 from ioc.settings import Settings
 from streams.configuration import Configuration
 from streams.correlating import Correlating
@@ -37,6 +40,9 @@ class Result:
     """What came of a recording."""
 
     changes: list[Alert] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    outcomes: list[CommandOutcome] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
     located: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
@@ -70,87 +76,122 @@ class MemoryLog:
         return latest
 
 
+class MemorySystem:
+    """All workers of an installation on a log in memory: what is appended to it, `run` judges."""
+
+    def __init__(self, settings: Settings, configurations: Iterable[Configuration]) -> None:
+        """`configurations` are those that clock records may name; the first one's maps hold before any does."""
+        self.settings, self.topics, self.log, self.result = (
+            settings,
+            Topics.of(settings),
+            MemoryLog(),
+            Result(),
+        )
+        self.configurations = {configuration.hash: configuration for configuration in configurations}
+        self._position: Counter[tuple[str, int]] = Counter()
+        self._senses: dict[tuple[str, int], Sensing] = {}
+        self._correlates: dict[int, Correlating] = {}
+        for stream, topic in self.topics.raw.items():
+            for partition in range(topic.partitions):
+                self.restore(stream, partition)
+        for partition in range(self.topics.signals.partitions):
+            self.restore(None, partition)
+
+    def restore(self, stream: str | None, partition: int) -> None:
+        """Start a partition's worker from its written state, as after a crash; no stream: that of a province."""
+        if stream is None:
+            state = self.log.state(self.topics.signals_state.name, partition)
+            self._correlates[partition] = Correlating(partition, self.topics, state)
+            return
+        self._senses[stream, partition] = Sensing(
+            stream,
+            partition,
+            self.topics,
+            next(iter(self.configurations.values())).atlas,
+            self.log.state(self.topics.raw_state[stream].name, partition),
+            late_bound=self.settings.late_bound,
+            future_tolerance=self.settings.future_tolerance,
+        )
+
+    def correlating(self, partition: int = 0) -> Correlating:
+        """The worker of a province."""
+        return self._correlates[partition]
+
+    def waiting(self) -> list[tuple[str | None, int]]:
+        """Partitions with unread records: stream and number, or None and the number of a province."""
+        raw: list[tuple[str | None, int]] = [
+            (stream, partition)
+            for stream, partition in self._senses
+            if self._unread(self.topics.raw[stream].name, partition)
+        ]
+        return raw + [
+            (None, partition)
+            for partition in self._correlates
+            if self._unread(self.topics.signals.name, partition)
+        ]
+
+    def _unread(self, topic: str, partition: int) -> int:
+        return len(self.log.partitions[topic, partition]) - self._position[topic, partition]
+
+    def step(self, stream: str | None, partition: int, size: int) -> None:
+        """Let one worker process its next chunk, of at most so many records."""
+        topic = self.topics.signals.name if stream is None else self.topics.raw[stream].name
+        start = self._position[topic, partition]
+        chunk = self.log.partitions[topic, partition][start : start + size]
+        self._position[topic, partition] += len(chunk)
+        if stream is None:
+            correlated = self._correlates[partition].run(chunk, self.configurations)
+            self.result.changes += [alert for alert, _ in correlated.changes]
+            self.result.incidents += correlated.incidents
+            self.result.messages += correlated.messages
+            self.result.outcomes += correlated.outcomes
+            self.log.apply(correlated.effects)
+        else:
+            sensed = self._senses[stream, partition].run(chunk, self.configurations)
+            self.result.events[stream] += sensed.events
+            self.result.located.update(sensed.located)
+            self.result.dead.update(sensed.dead)
+            self.result.unjudged.update(sensed.unjudged)
+            self.log.apply(sensed.effects)
+
+    def run(self, chunk_records: int = 2000) -> Result:
+        """Process all that is unread; what came of everything so far."""
+        while waiting := self.waiting():
+            self.step(*waiting[0], chunk_records)
+        return self.result
+
+    def run_at_random(self, chance: random.Random, chunk_records: int, restore_share: float) -> Result:
+        """The same with partitions that take turns at random, chunks of random sizes, and restarts in between."""
+        while waiting := self.waiting():
+            stream, partition = chance.choice(waiting)
+            if chance.random() < restore_share:
+                self.restore(stream, partition)
+            self.step(stream, partition, chance.randint(1, chunk_records))
+        return self.result
+
+
 def judge(
     settings: Settings,
     configuration: Configuration,
     raw: Iterable[tuple[str, int, bytes | None, bytes | None]],
     *,
+    others: Iterable[Configuration] = (),
     chunk_records: int = 2000,
     shuffle: random.Random | None = None,
     restore_share: float = 0.0,
 ) -> Result:
-    """Judge raw records, given as (topic, partition, key, value) in the log's order.
+    """Judge raw records, given as (topic, partition, key, value) in the log's order; commands may be among them.
 
-    With `shuffle` each chunk has a random size up to `chunk_records`, partitions take turns at random, and with
-    the probability `restore_share` a partition's state is first restored from its log, as after a crash.
+    `others` are further configurations that the clock records name. With `shuffle` each chunk has a random size up to
+    `chunk_records`, partitions take turns at random, and with the probability `restore_share` a partition's state is
+    first restored from its log, as after a crash.
     """
-    topics, log, result = Topics.of(settings), MemoryLog(), Result()
-    configurations = {configuration.hash: configuration}
+    system = MemorySystem(settings, [configuration, *others])
     for topic, partition, key, value in raw:
-        log.append(topic, partition, key, value)
-
-    def sensing(stream: str, partition: int) -> Sensing:
-        return Sensing(
-            stream,
-            partition,
-            topics,
-            configuration.atlas,
-            log.state(topics.raw_state[stream].name, partition),
-            late_bound=settings.late_bound,
-            future_tolerance=settings.future_tolerance,
-        )
-
-    def correlating(partition: int) -> Correlating:
-        return Correlating(partition, topics, log.state(topics.signals_state.name, partition))
-
-    senses = {
-        (stream, partition): sensing(stream, partition)
-        for stream, topic in topics.raw.items()
-        for partition in range(topic.partitions)
-    }
-    correlates = {partition: correlating(partition) for partition in range(topics.signals.partitions)}
-    position: Counter[tuple[str, int]] = Counter()
-
-    def take(topic: str, partition: int) -> list[MemoryRecord]:
-        size = shuffle.randint(1, chunk_records) if shuffle else chunk_records
-        start = position[topic, partition]
-        chunk = log.partitions[topic, partition][start : start + size]
-        position[topic, partition] += len(chunk)
-        return chunk
-
-    def restored() -> bool:
-        return shuffle is not None and shuffle.random() < restore_share
-
-    while True:
-        waiting: list[tuple[str | None, int]] = [
-            (stream, partition)
-            for stream, partition in senses
-            if position[topics.raw[stream].name, partition]
-            < len(log.partitions[topics.raw[stream].name, partition])
-        ]
-        waiting += [
-            (None, partition)
-            for partition in correlates
-            if position[topics.signals.name, partition] < len(log.partitions[topics.signals.name, partition])
-        ]
-        if not waiting:
-            return result
-        stream, partition = shuffle.choice(waiting) if shuffle else waiting[0]
-        if stream is not None:
-            if restored():
-                senses[stream, partition] = sensing(stream, partition)
-            sensed = senses[stream, partition].run(take(topics.raw[stream].name, partition), configurations)
-            result.events[stream] += sensed.events
-            result.located.update(sensed.located)
-            result.dead.update(sensed.dead)
-            result.unjudged.update(sensed.unjudged)
-            log.apply(sensed.effects)
-        else:
-            if restored():
-                correlates[partition] = correlating(partition)
-            correlated = correlates[partition].run(take(topics.signals.name, partition))
-            result.changes += [alert for alert, _ in correlated.changes]
-            log.apply(correlated.effects)
+        system.log.append(topic, partition, key, value)
+    if shuffle is None:
+        return system.run(chunk_records)
+    return system.run_at_random(shuffle, chunk_records, restore_share)
 
 
 def as_json(changes: Iterable[Alert]) -> list[bytes]:

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import get_args
 
 from aiokafka.structs import TopicPartition
 
-from alerts.alert import ChangeName
+from alerts.alert import SUPPRESSIONS, ChangeName
 from alerts.model import SEVERITIES
 from ioc import metrics
 from ioc.health import Health, serve_health
@@ -44,12 +44,7 @@ class SenseProcessor:
         return clock.timestamp() if clock else None
 
     async def work(self, records: Sequence[RawRecord]) -> Effects:
-        for name in self._sensing.configurations_needed(records):
-            while missing := await self._configurations.fetch(name):
-                self._health.check("configuration", False, f"waiting for {missing}")
-                log.warning("waiting for %s", missing)
-                await asyncio.sleep(1.0)
-        self._health.check("configuration", True)
+        await _fetch(self._sensing.configurations_needed(records), self._configurations, self._health)
         self._outcome = self._sensing.run(records, self._configurations.known)
         return self._outcome.effects
 
@@ -70,18 +65,29 @@ class SenseProcessor:
                 delay.observe(max(0.0, now - record.timestamp / 1000))
 
 
+async def _fetch(names: Iterable[str], configurations: Configurations, health: Health) -> None:
+    """Make configurations known. One that is not there yet is waited for, and said to be."""
+    for name in names:
+        while missing := await configurations.fetch(name):
+            health.check("configuration", False, f"waiting for {missing}")
+            log.warning("waiting for %s", missing)
+            await asyncio.sleep(1.0)
+    health.check("configuration", True)
+
+
 class CorrelateProcessor:
     """`streams.correlating` on one province, with its metrics."""
 
-    def __init__(self, of: Correlating, province: str) -> None:
+    def __init__(
+        self, of: Correlating, province: str, configurations: Configurations, health: Health
+    ) -> None:
         self._correlating, self._province = of, province
+        self._configurations, self._health = configurations, health
         self._outcome = correlating.Outcome()
         for change in get_args(ChangeName):
             for severity in SEVERITIES:
-                metrics.ALERT_CHANGES.labels(
-                    change, severity
-                )  # from the start, so that the first one is an increase
-        self._count_open()
+                # From the start, so that the first one is an increase.
+                metrics.ALERT_CHANGES.labels(change, severity)
 
     @property
     def clock(self) -> float | None:
@@ -89,22 +95,39 @@ class CorrelateProcessor:
         return passed.timestamp() if passed else None
 
     async def work(self, records: Sequence[RawRecord]) -> Effects:
-        self._outcome = self._correlating.run(records)
+        needed = self._correlating.configurations_needed(records)
+        await _fetch(needed, self._configurations, self._health)
+        self._outcome = self._correlating.run(records, self._configurations.known)
         return self._outcome.effects
 
     def committed(self, records: Sequence[RawRecord]) -> None:
-        now = time.time()
-        for alert, appended_ms in self._outcome.changes:
+        now, out = time.time(), self._outcome
+        for alert, appended_ms in out.changes:
             metrics.ALERT_CHANGES.labels(alert.change, alert.severity).inc()
-            metrics.ALERT_DELAY.observe(max(0.0, now - appended_ms / 1000))
-        metrics.UNREADABLE_SIGNALS.inc(self._outcome.unreadable)
-        if self._outcome.changes:
-            self._count_open()
+            if appended_ms:
+                metrics.ALERT_DELAY.observe(max(0.0, now - appended_ms / 1000))
+        for outcome in out.outcomes:
+            metrics.COMMANDS.labels(outcome.command.action, outcome.outcome).inc()
+        for message in out.messages:
+            metrics.AGENCY_MESSAGES.labels(message.agency).inc()
+        metrics.UNREADABLE_SIGNALS.inc(out.unreadable)
+        self._count()
 
-    def _count_open(self) -> None:
-        counts = Counter(alert.severity for alert in self._correlating.open.values())
+    def _count(self) -> None:
+        """What stands open now, and the rate of alarms."""
+        province, correlation = self._province, self._correlating.correlation
+        alerts = correlation.open()
+        severities = Counter(alert.severity for alert in alerts)
         for severity in SEVERITIES:
-            metrics.OPEN_ALERTS.labels(self._province, severity).set(counts[severity])
+            metrics.OPEN_ALERTS.labels(province, severity).set(severities[severity])
+        reasons = Counter(alert.suppressed.partition(":")[0] for alert in alerts)
+        for reason in SUPPRESSIONS:
+            metrics.SUPPRESSED_ALERTS.labels(province, reason).set(reasons[reason])
+        metrics.SHELVED_ALERTS.labels(province).set(sum(alert.shelved_until is not None for alert in alerts))
+        metrics.OPEN_INCIDENTS.labels(province).set(correlation.incidents.open_count())
+        if (moment := correlation.now) is not None:
+            rate = correlation.rate
+            metrics.set_alarms(province, rate.last(moment, 10), rate.last(moment, 60))
 
 
 def run_sense(settings: Settings) -> int:
@@ -139,11 +162,15 @@ def run_correlate(settings: Settings) -> int:
     """Run a correlate worker until it is told to stop. Raises `UserError` where it cannot start."""
     topics = Topics.of(settings)
 
+    shelf = Shelf(settings)
+
     def build(health: Health) -> Worker:
+        configurations = Configurations(settings, shelf)
+
         def make(tp: TopicPartition, restored: Mapping[bytes, bytes]) -> Processor:
-            return CorrelateProcessor(
-                Correlating(tp.partition, topics, restored), topics.provinces[tp.partition]
-            )
+            province = topics.provinces[tp.partition]
+            partition = Correlating(tp.partition, topics, restored)
+            return CorrelateProcessor(partition, province, configurations, health)
 
         return Worker("correlate", settings, health, [(topics.signals, topics.signals_state)], make)
 

@@ -33,6 +33,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
+from alerts.agenda import Agenda
 from alerts.alert import Alert
 from alerts.incident import HighWater, Incident, Member
 from alerts.model import SEVERITIES, Severity
@@ -58,19 +59,23 @@ class Incidents:
         self._evidence = tables.table("incident-evidence", list[EventKey])
         self._groupings: dict[str, Grouping] = {}
         self._forgotten: list[str] = []
-        #: What `next_due` said last; None beside True in `_stale` means that it must look again.
-        self._next: datetime | None = None
-        self._stale = True
+        #: Ids of incidents that an alert may join, by grouping.
+        self._joinable: dict[str, set[str]] = {}
+        #: When incidents close or are forgotten, by id.
+        self._agenda = Agenda()
 
     def configure(self, groupings: Sequence[Grouping], now: datetime) -> list[Incident]:
         """Other groupings hold from `now` on. Returns what changed: incidents whose grouping went are closed.
 
-        The same groupings again, as after a restoration, change nothing.
+        Comes first after a restoration, and then changes nothing, for the groupings are the same.
         """
         self._groupings = {grouping.id: grouping for grouping in groupings}
-        self._stale = True
+        self._joinable, self._agenda = {}, Agenda()
         changes: list[Incident] = []
-        for incident in self._known():
+        for incident in self._incidents.values():
+            self._remember(incident)
+            if incident.state == "closed":
+                continue
             grouping = self._groupings.get(incident.grouping)
             if grouping is None:
                 new = replace(incident, state="closed", ended=incident.ended or now)
@@ -78,7 +83,9 @@ class Incidents:
                 new = self._made_up(incident, grouping, incident.members)
             changes += self._put(incident, new, now)
         # A gap may be shorter now. What is due at this very moment is left to `pass_time`, as after a restoration.
-        return [*changes, *self._pass(lambda due: due < now, now)]
+        while (due := self._agenda.next()) is not None and due < now:
+            changes += self._pass(due, now)
+        return changes
 
     def join(self, alert: Alert, now: datetime) -> str:
         """Id of the incident that an alert belongs to which is being raised or reopened; empty where to none.
@@ -91,10 +98,8 @@ class Incidents:
             if _fits(grouping, alert):
                 near = (
                     incident
-                    for incident in self._known()
-                    if incident.grouping == grouping.id
-                    and len(incident.members) < MEMBERS_MOST
-                    and _near(grouping, incident, alert)
+                    for incident in map(self._incidents.__getitem__, self._joinable.get(grouping.id, ()))
+                    if len(incident.members) < MEMBERS_MOST and _near(grouping, incident, alert)
                 )
                 oldest = min(near, key=lambda incident: (incident.started, incident.id), default=None)
                 return incident_id(grouping, alert) if oldest is None else oldest.id
@@ -128,36 +133,39 @@ class Incidents:
 
     def next_due(self) -> datetime | None:
         """When the next incident closes or is forgotten; None where none does."""
-        if self._stale:
-            dues = (self._due(incident) for incident in self._incidents.values())
-            self._next = min((due for due in dues if due is not None), default=None)
-            self._stale = False
-        return self._next
+        return self._agenda.next()
 
     def pass_time(self, due: datetime) -> list[Incident]:
         """Close what is to close at or before `due`. Returns the closed incidents' records."""
-        return self._pass(lambda own: own <= due, due)
+        return self._pass(due, due)
+
+    def open_count(self) -> int:
+        """How many incidents have an open alert."""
+        return sum(incident.state == "open" for incident in self._incidents.values())
 
     def take_forgotten(self) -> list[str]:
         """Ids of incidents that closed long ago and were forgotten since the last call."""
         forgotten, self._forgotten = self._forgotten, []
         return forgotten
 
-    def _pass(self, is_due: Callable[[datetime], bool], now: datetime) -> list[Incident]:
+    def _pass(self, due: datetime, now: datetime) -> list[Incident]:
         changes: list[Incident] = []
-        for incident in self._incidents.values():
-            due = self._due(incident)
-            if due is None or not is_due(due):
-                continue
+        for id_ in self._agenda.take(due):
+            incident = self._incidents[id_]
             if incident.state == "closed":
                 self._forget(incident)
             else:
                 changes += self._put(incident, replace(incident, state="closed"), now)
         return changes
 
-    def _known(self) -> list[Incident]:
-        """The incidents that are not closed, by id."""
-        return [incident for incident in self._incidents.values() if incident.state != "closed"]
+    def _remember(self, incident: Incident) -> None:
+        """Keep the indexes true."""
+        joinable = self._joinable.setdefault(incident.grouping, set())
+        if incident.state == "closed":
+            joinable.discard(incident.id)
+        else:
+            joinable.add(incident.id)
+        self._agenda.set(incident.id, self._due(incident))
 
     def _has(self, alert: Alert) -> bool:
         """Whether an alert is in an incident that still knows it."""
@@ -196,7 +204,7 @@ class Incidents:
         # What becomes known late does not turn an incident's time back.
         new = replace(new, sequence=before.sequence + 1, time=max(now, before.time))
         self._incidents[new.id] = new
-        self._stale = True
+        self._remember(new)
         return [new]
 
     def _keep_evidence(self, alert: Alert) -> None:
@@ -208,16 +216,15 @@ class Incidents:
         """How many events of each stream these alerts rest on; one that several rest on counts once."""
         events = {event for member in members for event in self._evidence.get(member.alert) or ()}
         counts: dict[str, int] = {}
-        for stream, _, _ in sorted(events):
+        for stream, _, _ in events:
             counts[stream] = counts.get(stream, 0) + 1
-        return counts
+        return dict(sorted(counts.items()))
 
     def _forget(self, incident: Incident) -> None:
         for member in incident.members:
             self._evidence.pop(member.alert)
         self._incidents.pop(incident.id)
         self._forgotten.append(incident.id)
-        self._stale = True
 
 
 def incident_id(grouping: Grouping, first: Alert) -> str:
