@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     operators_file: Path | None = Field(
         None, description="Operators and their passwords' hashes in YAML. Empty: nobody may give commands."
     )
+    cap_sender: str = Field(
+        "ioc@localhost",
+        pattern=r"^[^\s,<&]+$",
+        description="Sender of CAP documents, unique in the world, such as ioc@ your domain; no change while "
+        "alerts are open.",
+    )
 
     border_width: float = Field(
         50.0,

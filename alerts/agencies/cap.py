@@ -64,14 +64,14 @@ def cap_xml(message: AgencyAlert, *, sender: str, sender_name: Text = SENDER_NAM
     root = ET.Element("alert", xmlns=NAMESPACE)
     _add(root, "identifier", _token(message.identifier))
     _add(root, "sender", _token(sender))
-    _add(root, "sent", _time(message.sent))
+    _add(root, "sent", local_time(message.sent))
     _add(root, "status", message.status.capitalize())
     _add(root, "msgType", message.type.capitalize())
     _add(root, "scope", "Restricted")
     _add(root, "restriction", f"{message.agency}: không phổ biến ra công chúng / not for publication")
     if message.status == "exercise":
         _add(root, "note", f"{wording.EXERCISE_NOTE['vi']} / {wording.EXERCISE_NOTE['en']}")
-    references = [f"{sender},{_token(one.identifier)},{_time(one.sent)}" for one in message.references]
+    references = [f"{sender},{_token(one.identifier)},{local_time(one.sent)}" for one in message.references]
     if references:
         _add(root, "references", " ".join(references))
     if message.alert.incident:
@@ -102,6 +102,11 @@ def clean(text: str) -> str:
     return _IMPOSSIBLE.sub("\ufffd", text)
 
 
+def local_time(time: datetime) -> str:
+    """A time as CAP wants it: local, with an offset and whole seconds."""
+    return time.astimezone(LOCAL).replace(microsecond=0).isoformat()
+
+
 def _info(root: ET.Element, message: AgencyAlert, language: str, sender_name: Text) -> None:
     alert = message.alert
     info = ET.SubElement(root, "info")
@@ -114,7 +119,7 @@ def _info(root: ET.Element, message: AgencyAlert, language: str, sender_name: Te
     _add(info, "severity", alert.severity.capitalize())
     _add(info, "certainty", alert.certainty.capitalize())
     _named(info, "eventCode", [("ioc-hazard", alert.hazard)])
-    _add(info, "onset", _time(alert.started))
+    _add(info, "onset", local_time(alert.started))
     _add(info, "senderName", _line(wording.text(sender_name, language)))
     _add(info, "headline", _line(wording.headline(message, language)))
     _add(info, "description", clean(wording.description(message, language)))
@@ -141,7 +146,7 @@ def _parameters(alert: Alert, language: str) -> Iterator[tuple[str, str]]:
         yield "value", f"{alert.value:.15g}"
         yield "bound", f"{alert.bound:.15g}"
         yield "unit", alert.unit
-        yield "observed", _time(alert.observed)
+        yield "observed", local_time(alert.observed)
     if alert.doubts:
         yield "doubts", " ".join(alert.doubts)
     if alert.where.boundaries:
@@ -178,10 +183,6 @@ def _token(text: str) -> str:
     if not text or _NO_TOKEN.search(text) or clean(text) != text:
         raise ValueError(f"not usable in CAP as an identifier or a sender: {text!r}")
     return text
-
-
-def _time(time: datetime) -> str:
-    return time.astimezone(LOCAL).replace(microsecond=0).isoformat()
 
 
 def _truth(value: bool) -> str:
