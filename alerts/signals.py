@@ -37,7 +37,7 @@ class Signal(Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="si
     #: When it became so: the event's time, or when the hold was complete.
     time: AwareTime
     order: AwareTime
-    #: Counts the signals of this rule and subject: puts those of one moment in their order.
+    #: Grows with each signal of this rule and subject: puts those of one moment in their order.
     number: int
     #: Id of the event that started the condition; the alert's identity follows from it and its time.
     start_event: str
@@ -56,7 +56,8 @@ class Signal(Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="si
     #: Why the last reading is doubted.
     doubts: tuple[Doubt, ...] = ()
     evidence: list[Evidence] = []
-    #: Why it ended, where it was not the measure: rule-removed, source-removed, boundary-changed, expired.
+    #: Why it ended, where it was not the measure: rule-removed, rule-changed, source-removed, boundary-changed,
+    #: expired.
     reason: str = ""
     #: Where it goes on, when it ended because a border moved: the commune that it lies in now.
     successor: str = ""
