@@ -25,6 +25,20 @@ UNJUDGED = Counter(
     "Events kept but not judged, by reason: late, out-of-order, duplicate or no-clock.",
     ["stream", "reason"],
 )
+DOUBTED = Counter(
+    "ioc_readings_doubted",
+    "Readings that are not believed, by kind: range, spike, stuck or datum.",
+    ["stream", "kind"],
+)
+SUMS_LEFT_OUT = Counter(
+    "ioc_sums_left_out", "Values that came after the sums of their minute were told.", ["stream"]
+)
+MISPLACED = Gauge(
+    "ioc_sources_misplaced",
+    "Fixed sources whose events come in another partition than Kafka's default partitioner gives: where they are "
+    "missed they are taken for silent.",
+    ["topic", "partition"],
+)
 SIGNALS = Counter("ioc_signals", "Signals written, by change.", ["stream", "change"])
 LOCATED_DELAY = Histogram(
     "ioc_located_delay_seconds",
@@ -117,5 +131,5 @@ def set_alarms(province: str, ten_minutes: int, hour: int) -> None:
 
 def forget_partition(topic: str, partition: int) -> None:
     """Drop what is said of a partition that this process no longer holds: another one says it now."""
-    for gauge in (LAG, CLOCK_SECONDS, CLOCK_SEEN):
+    for gauge in (LAG, CLOCK_SECONDS, CLOCK_SEEN, MISPLACED):
         gauge.remove(topic, str(partition))

@@ -10,31 +10,32 @@ next lease restores what was committed.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
-from aiokafka.partitioner import murmur2
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
-from alerts.conditions import ladder
-from alerts.conditions.ladder import Change, LadderState
-from alerts.model import AwareTime, Observation, Source, Where
-from alerts.rules.kinds import LadderRule
-from alerts.signals import Passed, Signal
+from alerts.conditions import minutes, quality
+from alerts.conditions.source import SourceRules
+from alerts.conditions.subject import SourceState, Subject
+from alerts.model import AwareTime, Doubt, Observation, Source, Where
+from alerts.rules.kinds import CommuneRule, Conditions, CountRule, FusionRule, Rule, matches
+from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
 from streams.atlas import Atlas
 from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord
-from streams.schemas import MEASURES, Clock, DeadLetter, Event, Place
+from streams.schemas import FIELDS, MEASURES, Clock, DeadLetter, Event, Place
+from streams.sensed import Outcome, Writer, partition_of, where_of
+from streams.switching import Side, switch
 from streams.topics import Topics
-from streams.transactions import Effects
 
-#: Key of the partition's own state, beside those of its sources; no source can be called so.
+#: Keys of the partition's own state, beside those of its sources; no source can be called so.
 PARTITION_KEY = b"\x00partition"
+COMMUNE_KEY = b"\x00commune|"
 
-_encode = msgspec.json.encode
+#: Places that an event may count at: a point that cannot be meant is none.
+_SOMEWHERE = ("inside", "outside")
 
 
 class PartitionState(Struct, kw_only=True, omit_defaults=True):
@@ -42,32 +43,11 @@ class PartitionState(Struct, kw_only=True, omit_defaults=True):
 
     clock: AwareTime | None = None
     config: str = ""
+    #: The clock record that named this configuration first.
+    since: AwareTime | None = None
     run: str = ""
-
-
-class SourceState(Struct, kw_only=True, omit_defaults=True):
-    """State of one source."""
-
-    #: Time and id of the last event that was judged.
-    time: AwareTime
-    event: str
-    where: Where
-    simulated: bool = False
-    run: str = ""
-    ladders: dict[str, LadderState] = {}
-
-
-@dataclass
-class Outcome:
-    """What a chunk leads to: effects to commit, counts for the metrics, and the sources whose state changed."""
-
-    effects: Effects = field(default_factory=Effects)
-    events: int = 0
-    located: Counter[str] = field(default_factory=Counter)
-    dead: Counter[str] = field(default_factory=Counter)
-    unjudged: Counter[str] = field(default_factory=Counter)
-    signals: Counter[str] = field(default_factory=Counter)
-    touched: dict[str, None] = field(default_factory=dict)
+    #: How many signals it has told: numbers them.
+    signals: int = 0
 
 
 class Sensing:
@@ -88,22 +68,46 @@ class Sensing:
 
         `atlas` has the maps for events before the first clock record; then the configuration's maps hold.
         """
-        self.stream, self.partition = stream, partition
+        self.stream, self.partition, self.topic = stream, partition, topics.raw[stream].name
         self._topics, self._atlas = topics, atlas
         self._late = timedelta(seconds=late_bound)
         self._decoder = RawDecoder(
-            stream, topics.raw[stream].name, partition, future_tolerance=timedelta(seconds=future_tolerance)
+            stream, self.topic, partition, future_tolerance=timedelta(seconds=future_tolerance)
         )
-        own = restored.get(PARTITION_KEY)
-        self.state = msgspec.json.decode(own, type=PartitionState) if own else PartitionState()
-        decode = msgspec.json.Decoder(SourceState).decode
-        self.sources = {
-            key.decode(): decode(value) for key, value in restored.items() if key != PARTITION_KEY
-        }
+        self._writer = Writer(stream, partition, topics)
+        self._measures, self._field = tuple(sorted(MEASURES[stream])), FIELDS.get(stream)
+        self.state = PartitionState()
+        self.sources: dict[str, SourceState] = {}
+        #: Communes that sources spoke for, without a point, by code.
+        self._communes: dict[str, Where] = {}
+        self._new_communes: dict[str, None] = {}
+        self._restore(restored)
         self._configuration: Configuration | None = None
-        self._rules: tuple[LadderRule, ...] = ()
-        #: When the next hold of a source completes; sources without one are absent.
+        self._use_rules(())
+        #: Until when at least nothing falls due for a source; sources that wait for nothing are absent.
         self._due: dict[str, datetime] = {}
+        #: The earliest of them, or earlier; None where there is none.
+        self._earliest: datetime | None = None
+        #: Fixed sources that were heard here though their key belongs into another partition.
+        self._misplaced: set[str] = set()
+
+    def _restore(self, restored: Mapping[bytes, bytes]) -> None:
+        decode = msgspec.json.Decoder(SourceState).decode
+        for key, value in restored.items():
+            if key == PARTITION_KEY:
+                self.state = msgspec.json.decode(value, type=PartitionState)
+            elif key.startswith(COMMUNE_KEY):
+                self._communes[key[len(COMMUNE_KEY) :].decode()] = msgspec.json.decode(value, type=Where)
+            else:
+                self.sources[key.decode()] = decode(value)
+
+    @property
+    def misplaced(self) -> int:
+        """How many fixed sources are heard here though Kafka's default partitioner puts their key elsewhere.
+
+        There they are missed, and silence is found that is none: such a producer must be mended.
+        """
+        return len(self._misplaced)
 
     def configurations_needed(self, records: Iterable[RawRecord]) -> list[str]:
         """Hashes of the configurations that these records need, in order."""
@@ -125,7 +129,7 @@ class Sensing:
         for record in records:
             decoded = self._decoder.decode(record, now)
             if isinstance(decoded, DeadLetter):
-                self._write_dead(decoded, record, out)
+                self._writer.dead(decoded, record.key, out)
             elif isinstance(decoded, Clock):
                 now, clocks = decoded.clock, clocks + 1
                 stretch.append((record, decoded))
@@ -139,9 +143,17 @@ class Sensing:
                 stretch.append((record, decoded))
         self._judge(stretch, configurations, out)
         if clocks:
-            self._write_passed(out)
+            state = self.state
+            assert state.clock is not None
+            self._writer.to_all(
+                Passed(source=self._name, time=state.clock, config=state.config, run=state.run), out
+            )
         self._write_state(out)
         return out
+
+    @property
+    def _name(self) -> str:
+        return f"{self.stream}/{self.partition}"
 
     def _judge(
         self,
@@ -166,233 +178,274 @@ class Sensing:
         atlas = self._configuration.atlas if self._configuration else self._atlas
         return atlas.places([(event.time, event.lon, event.lat) for event in events])
 
-    # Time
+    # The configuration
 
     def _use(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._rules = tuple(rule for rule in configuration.rules if rule.stream == self.stream)
-        self._due = {}
+        self._use_rules(configuration.rules)
+        self._due, self._earliest = {}, None
+        self._misplaced = set()
         for name in self.sources:
             self._note_due(name)
+            self._note_partition(name)
+
+    def _use_rules(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = SourceRules(rules, self.stream)
+        self._commune_rules = tuple(
+            rule for rule in rules if isinstance(rule, CommuneRule) and rule.stream == self.stream
+        )
+        #: What an event must meet to be told as an occurrence, any of these.
+        self._counted: tuple[Conditions, ...] = tuple(_counted(rules, self.stream))
+        self._looks = self._rules.measures or bool(self._commune_rules)
+
+    def _switch(
+        self, clock: Clock, record: RawRecord, configurations: Mapping[str, Configuration], out: Outcome
+    ) -> None:
+        """From this clock record on another configuration holds."""
+        after, partitions = configurations[clock.config], self._topics.raw[self.stream].partitions
+        before = None if self._configuration is None else Side(self._configuration, self._rules)
+        owned = [
+            source
+            for source in after.sources.values()
+            if source.stream == self.stream and partition_of(source.id, partitions) == self.partition
+        ]
+        done = switch(
+            self.sources,
+            before,
+            Side(after, SourceRules(after.rules, self.stream)),
+            owned,
+            clock.clock,
+            clock.run,
+        )
+        self._tell(done.signals, record, out)
+        out.touched.update(dict.fromkeys(done.touched))
+        self._use(after)
+        self._writer.to_all(
+            Switch(source=self._name, order=clock.clock, config=clock.config, run=clock.run), out
+        )
+
+    # Time
 
     def _note_due(self, name: str) -> None:
-        ladders = self.sources[name].ladders
-        dues = [
-            due
-            for rule in self._rules
-            if rule.id in ladders and (due := ladder.next_due(rule, ladders[rule.id])) is not None
-        ]
-        if dues:
-            self._due[name] = min(dues)
-        else:
+        """Note when something falls due for a source, looking at all of it."""
+        since = self.state.since
+        due = None if since is None else self._rules.next_due(self._subject(name), since)
+        if due is None:
             self._due.pop(name, None)
+        else:
+            self._set_due(name, due)
+
+    def _set_due(self, name: str, due: datetime) -> None:
+        self._due[name] = due
+        if self._earliest is None or due < self._earliest:
+            self._earliest = due
 
     def _pass(
         self, clock: Clock, record: RawRecord, configurations: Mapping[str, Configuration], out: Outcome
     ) -> None:
-        """A clock record: complete what is due under the configuration that held until now, then change it."""
-        for name in sorted(name for name, due in self._due.items() if due <= clock.clock):
-            state = self.sources[name]
-            for rule in self._rules:
-                if rule.id in state.ladders:
-                    held, changes = ladder.pass_time(
-                        rule, self._source(name), state.ladders[rule.id], clock.clock
-                    )
-                    self._moved(rule, name, state, held, changes, record, out)
-            self._note_due(name)
-        self.state = PartitionState(clock=clock.clock, config=clock.config, run=clock.run)
-        before = self._configuration
-        if before is None or before.hash != clock.config:
-            self._use(configurations[clock.config])
-            self._end_removed(before, record, out)
+        """A clock record: do what is due under the configuration that held until now, then change it."""
+        state, now = self.state, clock.clock
+        if self._earliest is not None and self._earliest <= now:
+            self._pass_time(now, record, out)
+        if self._commune_rules:
+            self._tell_sums(now, record, out)
+        changed = clock.config != state.config
+        state.clock, state.config, state.run = now, clock.config, clock.run
+        if changed:
+            state.since = now
+            self._switch(clock, record, configurations, out)
 
-    def _end_removed(self, before: Configuration | None, record: RawRecord, out: Outcome) -> None:
-        """End the conditions whose rule went with the former configuration, and forget their ladders."""
-        rules = {rule.id: rule for rule in self._rules}
-        former = {rule.id: rule for rule in before.rules} if before else {}
-        assert self.state.clock is not None
-        for name, state in self.sources.items():
-            for rule_id, held in list(state.ladders.items()):
-                rule = rules.get(rule_id)
-                if rule is not None and len(rule.levels) == len(held.rungs):
-                    continue
-                if held.at is not None and rule_id in former:
-                    ended = msgspec.structs.replace(held, changes=held.changes + 1)
-                    change = Change(
-                        change="ended", level=None, time=self.state.clock, bound=held.value, state=ended
-                    )
-                    self._write_signal(
-                        former[rule_id], name, state, change, record, out, reason="rule-removed"
-                    )
-                del state.ladders[rule_id]
+    def _pass_time(self, now: datetime, record: RawRecord, out: Outcome) -> None:
+        assert self.state.since is not None, "nothing falls due before the first clock record"
+        for name in sorted(name for name, due in self._due.items() if due <= now):
+            signals = self._rules.pass_time(self._subject(name), self.state.since, now)
+            if signals:
+                self._tell(signals, record, out)
                 out.touched[name] = None
+            self._note_due(name)
+        self._earliest = min(self._due.values(), default=None)
 
-    # Judging
+    # Events
 
     def _source(self, name: str) -> Source | None:
         return self._configuration.sources.get(name) if self._configuration else None
 
+    def _subject(self, name: str) -> Subject:
+        return Subject(name, self._source(name), self.sources[name])
+
+    def _note_partition(self, name: str) -> None:
+        source, state = self._source(name), self.sources[name]
+        if source is not None and source.stream == self.stream and state.time is not None:
+            partitions = self._topics.raw[self.stream].partitions
+            if partition_of(name, partitions) != self.partition:
+                self._misplaced.add(name)
+
     def _event(self, event: Event, place: Place, record: RawRecord, out: Outcome) -> None:
-        out.located[place.outcome] += 1
-        self._write_located(event, place, out)
-        reason = self._unjudged(event)
-        if reason is not None:
-            out.unjudged[reason] += 1
+        name, source, state = event.source, self._source(event.source), self.sources.get(event.source)
+        unjudged = self._unjudged(event, state)
+        observation, doubts = None, dict[str, tuple[Doubt, ...]]()
+        datum = getattr(event, "datum", None)
+        doubtful = quality.concerns(source, datum)
+        if self._looks or doubtful:
+            observation = self._observation(event)
+            if doubtful:
+                assert source is not None
+                # Of an event that is not judged only what needs no look at others is said.
+                remembered = state.readings if state is not None and unjudged is None else {}
+                readings, observation = quality.check(source, datum, remembered, observation)
+                doubts = observation.doubts
+        self._writer.located(event, place, doubts, out)
+        where = where_of(event.lon, event.lat, place)
+        if unjudged is not None:
+            out.unjudged[unjudged] += 1
+            if unjudged == "out-of-order" and self._counted:
+                # A count asks for no order among the reports of one channel.
+                self._tell_occurrence(event, place, where, record, out)
             return
-        name, where = event.source, _where(event, place)
-        state = self.sources.setdefault(name, SourceState(time=event.time, event=event.id, where=where))
+        if state is None:
+            state = self.sources[name] = SourceState(where=where)
+        subject, first = Subject(name, source, state), state.time is None
+        signals = self._rules.heard(subject, event.id, event.time) if state.silences else []
+        if where.province != state.where.province and self._rules.has_open(state):
+            # Another province's operators have it from here on.
+            signals += self._rules.move(subject, where, event.time)
         state.time, state.event, state.where = event.time, event.id, where
         state.simulated, state.run = event.simulated, event.run
         out.touched[name] = None
-        observation = _observation(self.stream, event)
-        for rule in self._rules:
-            if ladder.applies(rule, observation):
-                held, changes = ladder.observe(
-                    rule, self._source(name), state.ladders.get(rule.id), observation
-                )
-                self._moved(rule, name, state, held, changes, record, out)
-        self._note_due(name)
+        if first:
+            state.listed, state.listed_by = None, ""
+            self._note_partition(name)
+        if doubtful:
+            state.readings = readings
+        if observation is not None and self._looks:
+            signals += self._rules.observe(subject, observation)
+            if self._commune_rules and where.commune is not None:
+                self._say(state, observation, where, out)
+        if self._counted:
+            self._tell_occurrence(event, place, where, record, out)
+        self._tell(signals, record, out)
+        # What silence waits for has only moved further away, which is found out when its time comes.
+        if name not in self._due:
+            self._note_due(name)
+        elif (hold := self._rules.next_hold(state)) is not None and hold < self._due[name]:
+            self._set_due(name, hold)
 
-    def _unjudged(self, event: Event) -> str | None:
+    def _unjudged(self, event: Event, state: SourceState | None) -> str | None:
         """Why an event is kept without a judgement; None where it is judged."""
         if self.state.clock is None:
             return "no-clock"
         if self.state.clock - event.time > self._late:
             return "late"
-        before = self.sources.get(event.source)
-        if before is None:
+        if state is None or state.time is None:
             return None
-        return (
-            "duplicate" if event.id == before.event else "out-of-order" if event.time < before.time else None
-        )
+        if event.id == state.event:
+            return "duplicate"
+        return "out-of-order" if event.time < state.time else None
 
-    def _moved(
-        self,
-        rule: LadderRule,
-        name: str,
-        state: SourceState,
-        held: LadderState,
-        changes: list[Change],
-        record: RawRecord,
-        out: Outcome,
+    def _observation(self, event: Event) -> Observation:
+        measures = {
+            name: float(value) for name in self._measures if (value := getattr(event, name)) is not None
+        }
+        return Observation(event=event.id, time=event.time, measures=measures, fields=self._fields(event))
+
+    def _fields(self, event: Event) -> dict[str, str]:
+        return {} if self._field is None else {self._field: getattr(event, self._field)}
+
+    def _say(self, state: SourceState, observation: Observation, where: Where, out: Outcome) -> None:
+        """Keep what the source says for the sums of its commune and minute."""
+        commune, minute = where.commune, minutes.minute_of(observation.time)
+        open_from = minutes.first_open(self.state.clock)
+        assert commune is not None
+        for rule in self._commune_rules:
+            if minutes.applies(rule, observation):
+                if minute < open_from:
+                    out.left_out += 1
+                    continue
+                said = state.said.get(rule.id, [])
+                value = observation.measures[rule.measure]
+                state.said[rule.id] = minutes.say(said, value, commune, minute, open_from)
+        known = self._communes.get(commune)
+        if known is None or known.boundaries != where.boundaries:
+            self._communes[commune] = msgspec.structs.replace(where, lon=None, lat=None)
+            self._new_communes[commune] = None
+
+    # Telling
+
+    def _tell(self, signals: list[Signal], record: RawRecord, out: Outcome) -> None:
+        clock = self.state.clock
+        for signal in signals:
+            self.state.signals += 1
+            signal.number = self.state.signals
+            signal.order = max(signal.time, clock) if clock else signal.time
+            signal.appended_ms = record.timestamp
+            out.signals[signal.change] += 1
+            self._writer.signal(signal, signal.where, out)
+
+    def _tell_occurrence(
+        self, event: Event, place: Place, where: Where, record: RawRecord, out: Outcome
     ) -> None:
-        state.ladders[rule.id] = held
-        out.touched[name] = None
-        for change in changes:
-            self._write_signal(rule, name, state, change, record, out)
-
-    # Writing
-
-    def _write_dead(self, letter: DeadLetter, record: RawRecord, out: Outcome) -> None:
-        out.events += 1
-        out.dead[letter.reason] += 1
-        out.effects.add(self._topics.dead_letters.name, 0, record.key, _encode(letter))
-
-    def _write_located(self, event: Event, place: Place, out: Outcome) -> None:
-        topic = self._topics.located
-        key = (_known(place.commune) or "").encode()
-        partition = (murmur2(key) & 0x7FFFFFFF) % topic.partitions
-        # The event's own fields stay as they are encoded; stream and place are put behind them.
-        value = b'%s,"stream":"%s","place":%s}' % (_encode(event)[:-1], self.stream.encode(), _encode(place))
-        out.effects.add(topic.name, partition, key, value)
-
-    def _write_signal(
-        self,
-        rule: LadderRule,
-        subject: str,
-        state: SourceState,
-        change: Change,
-        record: RawRecord,
-        out: Outcome,
-        *,
-        reason: str = "",
-    ) -> None:
-        source = self._source(subject)
-        level = None if change.level is None else rule.levels[change.level]
-        held, clock = change.state, self.state.clock
-        signal = Signal(
-            rule=rule.id,
-            rule_version=rule.version,
-            subject=subject,
-            subject_name=source.name if source else {"vi": subject, "en": subject},
-            change=change.change,
-            severity=level.severity if level else None,
-            label=level.label if level else {},
-            hazard=rule.hazard,
-            title=rule.title,
-            measure=rule.measure,
-            unit=rule.unit,
-            time=change.time,
-            order=max(change.time, clock) if clock else change.time,
-            number=held.changes,
-            start_event=held.start_event,
-            start_time=held.start_time or change.time,
-            value=held.value,
-            observed=held.observed,
-            event=held.event,
-            # 1.8 - 0.05 is not 1.75 in binary; nine decimals are finer than any bound.
-            bound=round(change.bound, 9),
-            where=state.where,
-            reason=reason,
-            citation=_citation(rule, source, change.level),
-            simulated=state.simulated,
-            run=state.run,
+        """Tell an event that a rule may count, without what a citizen wrote."""
+        fields = self._fields(event)
+        clock = self.state.clock
+        if (
+            clock is None
+            or place.outcome not in _SOMEWHERE
+            or not any(matches(conditions, fields) for conditions in self._counted)
+        ):
+            return
+        occurrence = Occurrence(
+            stream=self.stream,
+            source=event.source,
+            event=event.id,
+            time=event.time,
+            order=max(event.time, clock),
+            where=where,
+            fields=fields,
+            simulated=event.simulated,
+            run=event.run,
             appended_ms=record.timestamp,
         )
-        out.signals[change.change] += 1
-        province = state.where.province or ""
-        # What lies outside every commune has no province: the first one's operators see it.
-        partition = self._topics.province_partition(province) if province in self._topics.provinces else 0
-        out.effects.add(self._topics.signals.name, partition, province.encode(), _encode(signal))
+        self._writer.signal(occurrence, where, out)
 
-    def _write_passed(self, out: Outcome) -> None:
-        state = self.state
-        assert state.clock is not None
-        passed = Passed(
-            source=f"{self.stream}/{self.partition}", time=state.clock, config=state.config, run=state.run
-        )
-        for partition, province in enumerate(self._topics.provinces):
-            out.effects.add(self._topics.signals.name, partition, province.encode(), _encode(passed))
+    def _tell_sums(self, now: datetime, record: RawRecord, out: Outcome) -> None:
+        """Tell the sums of the minutes that are complete at this clock record and were not at the one before."""
+        begin, end = minutes.first_open(self.state.clock), minutes.first_open(now)
+        if begin == end:
+            return
+        rules = {rule.id: rule for rule in self._commune_rules}
+        said = ((state.said, state.simulated) for state in self.sources.values() if state.said)
+        for (minute, id_, commune), total in sorted(minutes.totals(said, begin, end).items()):
+            rule, where = rules[id_], self._communes[commune]
+            sums = Sums(
+                rule=id_,
+                partition=self._name,
+                minute=minutes.beginning(minute),
+                order=now,
+                where=where,
+                sources=len(total.values),
+                total=total.sum,
+                beyond=total.beyond(rule),
+                simulated=total.simulated,
+                run=self.state.run,
+                appended_ms=record.timestamp,
+            )
+            self._writer.signal(sums, where, out)
 
     def _write_state(self, out: Outcome) -> None:
-        topic = self._topics.raw_state[self.stream].name
-        for name in out.touched:
-            out.effects.add(topic, self.partition, name.encode(), _encode(self.sources[name]))
+        communes, self._new_communes = self._new_communes, {}
+        self._writer.state(((name.encode(), self.sources.get(name)) for name in out.touched), out)
+        self._writer.state(((COMMUNE_KEY + code.encode(), self._communes[code]) for code in communes), out)
         # Always: a partition with a position but no state at all means that the state's log is gone.
-        out.effects.add(topic, self.partition, PARTITION_KEY, _encode(self.state))
+        self._writer.state([(PARTITION_KEY, self.state)], out)
 
 
-def _citation(rule: LadderRule, source: Source | None, level: int | None) -> str:
-    """Where the level's threshold comes from: the source's own entry, else the rule's."""
-    if level is not None and source is not None:
-        name = rule.levels[level].raise_at.threshold
-        for threshold in source.thresholds:
-            if threshold.name == name and threshold.citation:
-                return threshold.citation
-    return rule.citation
-
-
-def _known(value: object) -> str | None:
-    return None if value is UNSET else str(value)
-
-
-def _where(event: Event, place: Place) -> Where:
-    return Where(
-        lon=event.lon,
-        lat=event.lat,
-        commune=_known(place.commune),
-        commune_name=_known(place.commune_name),
-        province=_known(place.province),
-        boundaries=place.boundaries,
-        approximate=place.approximate,
-    )
-
-
-def _observation(stream: str, event: Event) -> Observation:
-    measures = {
-        name: float(value) for name in MEASURES[stream] if (value := getattr(event, name)) is not None
-    }
-    kind = getattr(event, "kind", None)
-    return Observation(
-        event=event.id, time=event.time, measures=measures, fields={"kind": kind} if kind is not None else {}
-    )
+def _counted(rules: Iterable[Rule], stream: str) -> Iterable[Conditions]:
+    """What the events of a stream must meet to be counted, for each rule that counts them."""
+    for rule in rules:
+        if isinstance(rule, CountRule):
+            selectors = [rule.of]
+        elif isinstance(rule, FusionRule):
+            selectors = [entry.of for entry in rule.inputs if entry.of is not None]
+        else:
+            continue
+        yield from (selector.where for selector in selectors if selector.stream == stream)

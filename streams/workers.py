@@ -55,10 +55,14 @@ class SenseProcessor:
             (metrics.LOCATED, out.located),
             (metrics.DEAD, out.dead),
             (metrics.UNJUDGED, out.unjudged),
+            (metrics.DOUBTED, out.doubted),
             (metrics.SIGNALS, out.signals),
         ):
             for label, count in counts.items():
                 counter.labels(stream, label).inc(count)
+        metrics.SUMS_LEFT_OUT.labels(stream).inc(out.left_out)
+        partition = str(self._sensing.partition)
+        metrics.MISPLACED.labels(self._sensing.topic, partition).set(self._sensing.misplaced)
         now, delay = time.time(), metrics.LOCATED_DELAY.labels(stream)
         for record in records:
             if record.key != CLOCK_KEY:

@@ -262,7 +262,7 @@ def test_passing_time_goes_to_every_province_after_its_signals(bench: Bench) -> 
     """A time that was passed says that no earlier signal follows: it must come behind them."""
     out = bench.run(bench.clock(0), bench.event(1, road_depth_m=0.5), bench.clock(60), bench.clock(61))
     kinds = [json.loads(v)["kind"] for _, v in out.effects.records[bench.topics.signals.name, 0] if v]
-    assert kinds == ["signal", "passed"]
+    assert kinds == ["switch", "signal", "passed"]
 
 
 def test_events_behind_a_configuration_are_located_by_it_in_the_same_chunk(bench: Bench) -> None:

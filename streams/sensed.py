@@ -1,0 +1,112 @@
+"""What sense writes: the records of a chunk's effects, and the counts for the metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import msgspec
+from aiokafka.partitioner import murmur2
+from msgspec import UNSET
+
+from alerts.model import Doubt, Where
+from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
+from streams.schemas import DeadLetter, Event, Place
+from streams.topics import Topics
+from streams.transactions import Effects
+
+_encode = msgspec.json.encode
+
+
+@dataclass
+class Outcome:
+    """What a chunk leads to: effects to commit, counts for the metrics, and the sources whose state changed."""
+
+    effects: Effects = field(default_factory=Effects)
+    events: int = 0
+    located: Counter[str] = field(default_factory=Counter)
+    dead: Counter[str] = field(default_factory=Counter)
+    unjudged: Counter[str] = field(default_factory=Counter)
+    #: Readings that are doubted, by why.
+    doubted: Counter[str] = field(default_factory=Counter)
+    #: Values that came after the sums of their minute were told.
+    left_out: int = 0
+    signals: Counter[str] = field(default_factory=Counter)
+    touched: dict[str, None] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=1_000_000)
+def partition_of(key: str, partitions: int) -> int:
+    """The partition that Kafka's default partitioner gives a key."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+class Writer:
+    """Writes the records of one raw partition into a chunk's outcome."""
+
+    def __init__(self, stream: str, partition: int, topics: Topics) -> None:
+        self._stream, self._partition, self._topics = stream, partition, topics
+        self._state = topics.raw_state[stream].name
+        self._stream_json = _encode(stream)
+
+    def dead(self, letter: DeadLetter, key: bytes | None, out: Outcome) -> None:
+        """An event that could not be used."""
+        out.events += 1
+        out.dead[letter.reason] += 1
+        out.effects.add(self._topics.dead_letters.name, 0, key, _encode(letter))
+
+    def located(
+        self, event: Event, place: Place, doubts: Mapping[str, tuple[Doubt, ...]], out: Outcome
+    ) -> None:
+        """An event with its place, and why its measures are doubted."""
+        out.located[place.outcome] += 1
+        for why in doubts.values():
+            out.doubted.update(why)
+        topic = self._topics.located
+        key = known(place.commune) or ""
+        # The event's own fields stay as they are encoded; what was found out is put behind them.
+        value = b'%s,"stream":%s,"place":%s%s}' % (
+            _encode(event)[:-1],
+            self._stream_json,
+            _encode(place),
+            b',"doubts":%s' % _encode(doubts) if doubts else b"",
+        )
+        out.effects.add(topic.name, partition_of(key, topic.partitions), key.encode(), value)
+
+    def signal(self, message: Signal | Occurrence | Sums, where: Where, out: Outcome) -> None:
+        """A record for the province of a place."""
+        province = where.province or ""
+        # What lies outside every commune has no province: the first one's operators see it.
+        partition = self._topics.province_partition(province) if province in self._topics.provinces else 0
+        out.effects.add(self._topics.signals.name, partition, province.encode(), _encode(message))
+
+    def to_all(self, message: Passed | Switch, out: Outcome) -> None:
+        """A record for every province."""
+        value = _encode(message)
+        for partition, province in enumerate(self._topics.provinces):
+            out.effects.add(self._topics.signals.name, partition, province.encode(), value)
+
+    def state(self, records: Iterable[tuple[bytes, object]], out: Outcome) -> None:
+        """Records of the partition's state by key; None removes one."""
+        for key, record in records:
+            out.effects.add(self._state, self._partition, key, None if record is None else _encode(record))
+
+
+def known(value: object) -> str | None:
+    """A field of a place that may be unset."""
+    return None if value is UNSET else str(value)
+
+
+def where_of(lon: float | None, lat: float | None, place: Place) -> Where:
+    """A place as alerts name it."""
+    return Where(
+        lon=lon,
+        lat=lat,
+        commune=known(place.commune),
+        commune_name=known(place.commune_name),
+        province=known(place.province),
+        boundaries=place.boundaries,
+        approximate=place.approximate,
+    )
