@@ -168,14 +168,14 @@ def due(cluster: Cluster, window: timedelta) -> datetime | None:
     return min(lasts) + window if lasts else None
 
 
-def with_member(cluster: Cluster, member: Member) -> Cluster:
-    """The cluster with one event more; where it has too many the first is only counted from now on."""
+def with_member(cluster: Cluster, member: Member) -> tuple[Cluster, Member | None]:
+    """The cluster with one event more, and the one that is only counted from now on, where it has too many."""
     members = list(cluster.members)
     insort(members, member, key=by_time)
-    older = cluster.older
-    if len(members) > KEPT:
-        older = _counted(older, members.pop(0))
-    return replace(cluster, members=tuple(members), older=older)
+    if len(members) <= KEPT:
+        return replace(cluster, members=tuple(members)), None
+    first = members.pop(0)
+    return replace(cluster, members=tuple(members), older=_counted(cluster.older, first)), first
 
 
 def _counted(older: tuple[Older, ...], member: Member) -> tuple[Older, ...]:

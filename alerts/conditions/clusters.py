@@ -167,17 +167,18 @@ class Clusters:
             if found is None or member.id in self._events[found[0]]:
                 continue
             key, cluster = found
+            grown, not_kept = with_member(cluster, member)
             self._events[key].add(member.id)
+            if not_kept is not None:
+                self._events[key].discard(not_kept.id)
             cluster = replace(
-                with_member(cluster, member),
+                grown,
                 event=member.event,
                 observed=member.time,
                 latest=max(cluster.latest, member.time),
-                communes=_grown(cluster, member.commune),
-                lapsed=_regained(cluster, name),
+                communes=_grown(grown, member.commune),
+                lapsed=_regained(grown, name),
             )
-            if len(cluster.members) < len(self._events[key]):
-                self._events[key] = {kept.id for kept in cluster.members}
             cause = Cause(occurrence.order, appended_ms=occurrence.appended_ms)
             signals += self._settle(key, rule, cluster, cause)
         return signals
