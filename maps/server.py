@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from alerts.model import Where
+from alerts.rules.policy import Subscription
 from geo.boundaries import BoundarySet
 from geo.drawing import drawing
 from ioc.health import Health, serve_health
@@ -16,6 +17,7 @@ from ioc.operators import OperatorsFile
 from ioc.settings import Settings
 from maps.commands import Desk
 from maps.feed import Feed
+from maps.feeds import Feeds
 from maps.live import Live
 from maps.session import Access
 from maps.shell import BoundaryNote, Shell, build_shell
@@ -62,6 +64,10 @@ class InForce:
         latest = configuration.atlas.registry.sets[-1] if configuration else self.boundaries
         before, self.boundaries = self.boundaries, latest
         return latest.ref != before.ref
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The agencies' subscriptions in the current configuration."""
+        return self._configuration.policy.subscriptions if self._configuration else ()
 
     def locate(self, lon: float, lat: float, time: datetime) -> Where | None:
         """The place of a point in the maps of the current configuration; None where there is none."""
@@ -124,7 +130,7 @@ async def _serve(
     stop = asyncio.Event()
     shell = shell_of(in_force.boundaries, settings)
     live = Live(shell.page.tag)
-    feed = Feed(settings, live, health)
+    feed, feeds = Feed(settings, live, health), Feeds(settings, in_force.subscriptions)
     # None of them ends by itself but with a reason to stop; a wall without the others must not go on.
     tasks = [
         asyncio.create_task(work)
@@ -133,7 +139,7 @@ async def _serve(
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
     try:
-        await serve_wall(settings, shell, live, stop, on_listen, operating)
+        await serve_wall(settings, shell, live, stop, on_listen, operating, feeds)
     finally:
         failed = [task.exception() for task in tasks if task.done() and not task.cancelled()]
         for task in tasks:

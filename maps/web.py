@@ -16,6 +16,7 @@ from ioc.ports import port_taken
 from ioc.settings import Settings
 from maps.assets import Asset
 from maps.commands import DESK, LIVE, Desk, command
+from maps.feeds import Feeds, add_feeds
 from maps.live import Live
 from maps.session import Access
 from maps.shell import Shell
@@ -52,10 +53,12 @@ class Operating:
     desk: Desk
 
 
-def wall_app(shell: Shell, live: Live, operating: Operating | None = None) -> web.Application:
+def wall_app(
+    shell: Shell, live: Live, operating: Operating | None = None, feeds: Feeds | None = None
+) -> web.Application:
     """The application for a page and a picture; it pushes changes while it runs.
 
-    Without `operating` it only shows.
+    Without `operating` it only shows; without `feeds` it has none for agencies.
     """
     app = web.Application(middlewares=[guard], client_max_size=REQUEST_MAX)
     app[_SHELL], app[LIVE] = shell, live
@@ -76,6 +79,8 @@ def wall_app(shell: Shell, live: Live, operating: Operating | None = None) -> we
             web.post("/api/commands", command),
         ]
     )
+    if feeds is not None:
+        add_feeds(app, feeds)
     app.on_response_prepare.append(_secure)
     app.cleanup_ctx.append(_pushing)
     app.on_shutdown.append(_end_streams)
@@ -180,13 +185,14 @@ async def serve_wall(
     stop: asyncio.Event,
     on_listen: Callable[[str, int], None] = say_address,
     operating: Operating | None = None,
+    feeds: Feeds | None = None,
 ) -> None:
-    """Serve until `stop` is set; `on_listen` gets the address once it answers. Without `operating` it only shows.
+    """Serve until `stop` is set; `on_listen` gets the address once it answers. The rest as for `wall_app`.
 
     Raises `UserError` where the port is taken or the address is not of this machine.
     """
     runner = web.AppRunner(
-        wall_app(shell, live, operating),
+        wall_app(shell, live, operating, feeds),
         access_log=None,
         shutdown_timeout=SHUTDOWN_SECONDS,
         handle_signals=False,
