@@ -79,7 +79,8 @@ class Limits:
         times = (*raises.times, now)[-limit.alerts - 1 :]
         self._raises[subject] = replace(raises, times=times)
         within = sum(time > now - limit.window for time in times)
-        return raises.told is None and within <= limit.alerts
+        # While the overflow lasts as many as the limit are there already: none is let through.
+        return within <= limit.alerts
 
     def refused(self, alert: Alert, now: datetime) -> list[Signal]:
         """The overflow of a rule whose alert `admit` has just refused; none where there is nothing new to tell."""

@@ -306,6 +306,43 @@ def test_a_grouping_that_changes_changes_its_incidents() -> None:
     assert [(one.state, one.time) for one in play.part.configure([shorter], at(20))] == [("closed", at(20))]
 
 
+def test_an_alert_between_two_incidents_joins_the_older() -> None:
+    """The one that started first, whatever their ids; the two go on side by side."""
+    for names in (("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")):
+        play = Play(STREET)
+        older, younger = play(alert(names[0], 0, where=spot(0))), play(alert(names[1], 1, where=spot(500)))
+        assert older != younger
+        assert play(alert("z", 2, where=spot(250))) == older
+        play.change(names[0], 3, "cleared")
+        play.change("z", 4, "cleared")
+        play.until(at(60))
+        assert (play.last(older).state, play.last(younger).state) == ("closed", "open")
+
+
+def test_an_incident_reaches_from_its_first_beginning_to_its_last_end() -> None:
+    """In whatever order its alerts became known, and whichever of them ended last."""
+    play = Play(TIDE)
+    first = play(alert("a", 10))
+    play(alert("b", 11, started=at(5)))
+    play(alert("c", 12))
+    play.change("c", 20, "cleared")
+    play.change("a", 40, "cleared")
+    play.change("b", 30, "cleared")
+    latest = play.last(first)
+    assert (latest.started, latest.ended) == (at(5), at(40))
+    assert (latest.peaks[0].since, latest.peaks[0].until) == (at(5), at(40))
+
+
+def test_high_waters_are_apart_where_the_pause_is_longer() -> None:
+    """A pause of just `peaks` joins; it is counted from the last end before it, not from the last beginning."""
+    play = Play(TIDE)
+    first = ""
+    for name, begins, ends in (("a", 0, 100), ("b", 10, 20), ("c", 220, 230), ("d", 351, 360)):
+        first = play(alert(name, begins))
+        play.told += play.part.changed(moved(play.alerts[name], ends, "cleared"), at(begins))
+    assert [high.alerts for high in play.last(first).peaks] == [["a", "b", "c"], ["d"]]
+
+
 def test_a_full_incident_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of an incident stays short enough to be a record: the next alert begins another one."""
     monkeypatch.setattr(incidents_module, "MEMBERS_MOST", 3)
