@@ -54,8 +54,11 @@ class Suppression:
         self._before = _reaching(self._inhibitions)
 
     def concerns(self, alert: Alert) -> bool:
-        """Whether other alerts may have another reason once this one is raised, ends or changes its severity."""
-        return alert.rule in self._by
+        """Whether alerts may have another reason once this one is raised, ends or changes its severity or communes.
+
+        It may itself: one that has become worse than what hid it is shown.
+        """
+        return alert.rule in self._by or alert.rule in self._of
 
     def next_due(self, now: datetime) -> datetime | None:
         """When, after `now`, the next window begins or ends; None where none does."""

@@ -164,10 +164,12 @@ def test_a_window_holds_from_its_beginning_until_before_its_end() -> None:
     ]
 
 
-def test_whoever_may_inhibit_concerns_others() -> None:
+def test_whoever_inhibits_or_is_inhibited_is_a_concern() -> None:
+    """The inhibited one too: when it gets worse than what hid it, it must be looked at anew."""
     made = suppression(POWER)
     assert made.concerns(alert("p", rule="power"))
-    assert not made.concerns(alert("s", rule="silence"))
+    assert made.concerns(alert("s", rule="silence"))
+    assert not made.concerns(alert("w", rule="water"))
 
 
 def test_one_alert_is_asked_about_without_its_own_limit() -> None:
