@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ioc.backtest import backtest
 from ioc.boundaries import app as boundaries_app
 from ioc.command import app as command_app
 from ioc.errors import UserError
+from ioc.recordings import record
 from ioc.staff import app as staff_app
 
 if TYPE_CHECKING:
@@ -202,6 +204,10 @@ def replay(
             health=health,
         )
     progress.end(stopped=stop.asked.is_set())
+
+
+app.command()(record)
+app.command()(backtest)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """The whole path without a broker: a recording through the same functions as the workers', in memory.
 
-Any chunk size and any interleaving of the partitions gives the same alert changes; so this one judges whole
-recordings at once, and tests let it choose at random.
+Any chunk size and any interleaving of the partitions gives the same alert changes; so this one judges a recording
+piece by piece, and tests let it choose at random.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from streams.correlating import Correlating
 from streams.sensing import Sensing
 from streams.topics import Topics
 from streams.transactions import Effects
+
+#: Raw records that `judge` holds at once, so that a recording of weeks can be judged.
+HELD_RECORDS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,26 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.partitions: dict[tuple[str, int], list[MemoryRecord]] = defaultdict(list)
+        #: How many records of each partition were dropped from its beginning.
+        self._dropped: Counter[tuple[str, int]] = Counter()
 
     def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
-        records = self.partitions[topic, partition]
-        records.append(MemoryRecord(key, value, len(records)))
+        self.partitions[topic, partition].append(MemoryRecord(key, value, self.end(topic, partition)))
+
+    def end(self, topic: str, partition: int) -> int:
+        """The offset of the next record."""
+        return self._dropped[topic, partition] + len(self.partitions[topic, partition])
+
+    def read(self, topic: str, partition: int, start: int, size: int) -> list[MemoryRecord]:
+        """At most so many records from an offset on, which was not dropped."""
+        first = start - self._dropped[topic, partition]
+        return self.partitions[topic, partition][first : first + size]
+
+    def drop(self) -> None:
+        """Drop all records; offsets go on."""
+        for name, records in self.partitions.items():
+            self._dropped[name] += len(records)
+            records.clear()
 
     def apply(self, effects: Effects) -> None:
         for (topic, partition), records in effects.records.items():
@@ -131,13 +150,12 @@ class MemorySystem:
         ]
 
     def _unread(self, topic: str, partition: int) -> int:
-        return len(self.log.partitions[topic, partition]) - self._position[topic, partition]
+        return self.log.end(topic, partition) - self._position[topic, partition]
 
     def step(self, stream: str | None, partition: int, size: int) -> None:
         """Let one worker process its next chunk, of at most so many records."""
         topic = self.topics.signals.name if stream is None else self.topics.raw[stream].name
-        start = self._position[topic, partition]
-        chunk = self.log.partitions[topic, partition][start : start + size]
+        chunk = self.log.read(topic, partition, self._position[topic, partition], size)
         self._position[topic, partition] += len(chunk)
         if stream is None:
             correlated = self._correlates[partition].run(chunk, self.configurations)
@@ -187,8 +205,12 @@ def judge(
     first restored from its log, as after a crash.
     """
     system = MemorySystem(settings, [configuration, *others])
-    for topic, partition, key, value in raw:
-        system.log.append(topic, partition, key, value)
+    for number, record in enumerate(raw, 1):
+        system.log.append(*record)
+        if shuffle is None and number % HELD_RECORDS == 0:
+            # Nobody is restored here: what was read, and all that was written, is needed no more.
+            system.run(chunk_records)
+            system.log.drop()
     if shuffle is None:
         return system.run(chunk_records)
     return system.run_at_random(shuffle, chunk_records, restore_share)

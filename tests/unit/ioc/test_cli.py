@@ -12,7 +12,21 @@ import pytest
 from ioc.cli import app
 from ioc.scenarios import INVENTORY, find_scenario
 
-COMMANDS = ("broker", "topics", "sense", "correlate", "clock", "replay", "wall", "up", "settings")
+COMMANDS = (
+    *(
+        "broker",
+        "topics",
+        "sense",
+        "correlate",
+        "clock",
+        "replay",
+        "record",
+        "backtest",
+        "wall",
+        "up",
+        "settings",
+    ),
+)
 
 
 def ioc(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

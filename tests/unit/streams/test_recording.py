@@ -314,7 +314,7 @@ def test_reading_from_a_time_reads_no_earlier_member(long: Path) -> None:
     long.write_bytes(content)
     write_json(index_path(long), type(index)(**{**index_fields(index), "hash": fingerprint(long)[1]}))
     assert next(read_between(long, at(2400))) == ClockLine(at(2400))
-    with pytest.raises(UserError, match="cannot be read|not usable"):
+    with pytest.raises(UserError, match=r"cannot be read|not usable"):
         list(read_between(long, at(600)))
 
 
