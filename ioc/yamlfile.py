@@ -79,7 +79,7 @@ class FileErrors(UserError):
         #: In the order of the file.
         self.problems = tuple(problems)
         first, more = problems[0], len(problems) - 1
-        remedy = f"{first.remedy} (there are {more} more problems)" if more else first.remedy
+        remedy = f"{first.remedy} (and {more} more to mend)" if more else first.remedy
         super().__init__(first.what, first.where, remedy)
 
 

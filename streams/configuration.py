@@ -18,9 +18,11 @@ from kafka import KafkaProducer
 from msgspec import Struct
 
 import alerts
+from alerts.agencies.subscriptions import parse_subscriptions
 from alerts.model import AwareTime, Source
 from alerts.rules.kinds import Rule
-from alerts.rules.policy import Operator, Policy, RuleSet
+from alerts.rules.maintenance import parse_maintenance
+from alerts.rules.policy import Operator, Policy
 from alerts.rules.written import parse_rules
 from geo.registry import Registry
 from ioc.errors import UserError
@@ -123,7 +125,11 @@ def policy_of(record: ConfigurationRecord, rules_name: str, **names: str) -> Pol
     naming file, line and reason.
     """
     return Policy(
-        ruleset=RuleSet(rules=parse_rules(record.rules, rules_name, MEASURES)),
+        ruleset=parse_rules(record.rules, rules_name, MEASURES),
+        maintenance=parse_maintenance(record.maintenance or NOTHING, names.get("maintenance", "maintenance")),
+        subscriptions=parse_subscriptions(
+            record.subscriptions or NOTHING, names.get("subscriptions", "subscriptions")
+        ),
         operators=tuple(record.operators),
     )
 

@@ -221,7 +221,7 @@ def test_every_metric_exists(name: str) -> None:
 def test_the_rule_the_inventory_and_the_event_work_together(name: str) -> None:
     """The three examples are accepted, and the event begins a level of the rule for the inventory's source."""
     rule_text, inventory_text = blocks(name, "yaml")
-    [rule] = parse_rules(rule_text, name, MEASURES)
+    [rule] = parse_rules(rule_text, name, MEASURES).rules
     sources = parse_inventory(inventory_text, name)
     [text] = blocks(name, "json")
     event = msgspec.json.decode(text, type=EVENTS[rule.stream])

@@ -65,7 +65,7 @@ def test_the_whole_is_judged_where_its_parts_are_good() -> None:
 
 def test_the_message_counts_what_else_is_wrong() -> None:
     """Where only one line can be printed, it says that there are more."""
-    with pytest.raises(UserError, match="there are 1 more problems"):
+    with pytest.raises(UserError, match="and 1 more to mend"):
         Document("version: 2\nsteps: []\n", "f.yaml").convert(File)
 
 
