@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ioc.agencies import cap, subscribe
 from ioc.backtest import backtest
 from ioc.boundaries import app as boundaries_app
 from ioc.command import app as command_app
@@ -216,6 +217,10 @@ def wall() -> None:
     from maps.server import run_wall
 
     raise typer.Exit(run_wall(_settings()))
+
+
+app.command()(subscribe)
+app.command()(cap)
 
 
 @app.command()
