@@ -22,7 +22,8 @@ EXERCISE_NOTE: Text = {
     "en": "EXERCISE: simulated data, nothing has really happened; do not act as on a real alert.",
 }
 
-_SEVERITY: dict[str, Text] = {
+#: Words for an alert's fields.
+SEVERITY_WORDS: dict[str, Text] = {
     "minor": {"vi": "mức thấp", "en": "minor"},
     "moderate": {"vi": "mức trung bình", "en": "moderate"},
     "severe": {"vi": "mức cao", "en": "severe"},
@@ -38,14 +39,14 @@ _CERTAINTY: dict[str, Text] = {
         "en": "It is likely, and not certain.",
     },
 }
-_DOUBT: dict[str, Text] = {
+DOUBT_WORDS: dict[str, Text] = {
     "range": {"vi": "ngoài khoảng hợp lý", "en": "beyond what is plausible"},
     "spike": {"vi": "nhảy vọt chưa được xác nhận", "en": "a jump that is not confirmed"},
     "stuck": {"vi": "không đổi quá lâu", "en": "unchanged for too long"},
     "datum": {"vi": "khác mốc cao độ", "en": "above another datum"},
 }
 #: Why an alert was closed without its measure clearing it.
-_REASON: dict[str, Text] = {
+REASON_WORDS: dict[str, Text] = {
     "operator": {"vi": "nhân viên trực đã đóng", "en": "an operator closed it"},
     "expired": {
         "vi": "không còn tin báo mới trong thời hạn",
@@ -98,7 +99,7 @@ def headline(message: AgencyAlert, language: str) -> str:
     if label := text(alert.label, language):
         what = f"{what}, {label}"
     if message.type != "cancel":
-        what = f"{what} ({_SEVERITY[alert.severity][language]})"
+        what = f"{what} ({SEVERITY_WORDS[alert.severity][language]})"
     elif all_clear(message):
         what = {"vi": f"Đã hết: {what}", "en": f"Over: {what}"}[language]
     else:
@@ -120,26 +121,26 @@ def description(message: AgencyAlert, language: str) -> str:
     if alert.rule == "manual":
         lines.append(_BY_HAND[language])
     elif alert.measure:
-        value, bound = _number(alert.value, alert.unit, language), _number(alert.bound, alert.unit, language)
-        observed = _moment(alert.observed)
+        value, bound = number(alert.value, alert.unit, language), number(alert.bound, alert.unit, language)
+        observed = moment(alert.observed)
         lines.append(
             f"Giá trị {value} lúc {observed}; ngưỡng {bound}."
             if vietnamese
             else f"Value {value} at {observed}; bound {bound}."
         )
         if alert.peak is not None and alert.peaked is not None and alert.peak != alert.value:
-            peak, peaked = _number(alert.peak, alert.unit, language), _moment(alert.peaked)
+            peak, peaked = number(alert.peak, alert.unit, language), moment(alert.peaked)
             lines.append(
                 f"Xấu nhất đến nay {peak} lúc {peaked}."
                 if vietnamese
                 else f"Worst so far {peak} at {peaked}."
             )
-    started = _moment(alert.started)
+    started = moment(alert.started)
     lines.append(f"Bắt đầu lúc {started}." if vietnamese else f"It began at {started}.")
     if message.type != "cancel" and alert.certainty in _CERTAINTY:
         lines.append(_CERTAINTY[alert.certainty][language])
     if alert.doubts:
-        doubts = ", ".join(_DOUBT[doubt][language] for doubt in alert.doubts)
+        doubts = ", ".join(DOUBT_WORDS[doubt][language] for doubt in alert.doubts)
         lines.append(f"Số đo đáng ngờ: {doubts}." if vietnamese else f"The reading is doubted: {doubts}.")
     if alert.citation:
         lines.append(f"Căn cứ: {alert.citation}." if vietnamese else f"Basis: {alert.citation}.")
@@ -199,22 +200,24 @@ def _end(message: AgencyAlert, language: str) -> str:
     alert = message.alert
     if all_clear(message):
         return {
-            "vi": f"Số đo đã qua ngưỡng kết thúc lúc {_moment(alert.time)}.",
-            "en": f"The measure passed the bound for the end at {_moment(alert.time)}.",
+            "vi": f"Số đo đã qua ngưỡng kết thúc lúc {moment(alert.time)}.",
+            "en": f"The measure passed the bound for the end at {moment(alert.time)}.",
         }[language]
     if alert.open:
         return {
             "vi": "Sự việc vẫn còn, nhưng không còn thuộc phạm vi đăng ký của đơn vị.",
             "en": "It goes on, but is no longer within what you subscribed to.",
         }[language]
-    why = text(_REASON.get(alert.reason, {}), language, alert.reason)
+    why = text(REASON_WORDS.get(alert.reason, {}), language, alert.reason)
     return {"vi": f"Cảnh báo được đóng: {why}.", "en": f"The alert was closed: {why}."}[language]
 
 
-def _number(value: float, unit: str, language: str) -> str:
+def number(value: float, unit: str, language: str) -> str:
+    """A value with its unit, as a language writes it."""
     digits = f"{value:g}"
     return f"{digits.replace('.', ',') if language == 'vi' else digits} {unit}".rstrip()
 
 
-def _moment(time: datetime) -> str:
+def moment(time: datetime) -> str:
+    """A time as people here read it."""
     return f"{time.astimezone(LOCAL):%H:%M %d/%m/%Y}"
