@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import threading
 import time
@@ -11,11 +12,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from alerts.commands import Command, CommandOutcome
+from alerts.model import Where
+from alerts.rules.policy import Operator, Role
+from ioc.operators import OperatorEntry, OperatorsFile, hash_password, write_operators
 from ioc.settings import load_settings
+from maps.commands import Desk
 from maps.live import Live
 from maps.picture import Picture
+from maps.session import Access
 from maps.shell import BoundaryNote, Shell, build_shell
-from maps.web import serve_wall
+from maps.web import Operating, serve_wall
+from streams.topics import Topics
 
 #: 17:30 on an October afternoon in Cần Thơ.
 NOON = datetime(2026, 10, 28, 10, 30, tzinfo=UTC)
@@ -124,6 +134,58 @@ def passed_record(at: datetime = NOON, source: str = "flood/0", run: str = "") -
     ).encode()
 
 
+def outcome_record(command: Command, **fields: Any) -> bytes:
+    """A record of ioc.audit: the command was done, unless `fields` say otherwise."""
+    return msgspec.json.encode(
+        CommandOutcome(**{"command": command, "outcome": "done", "alert": command.alert, **fields})
+    )
+
+
+#: The password of everybody in `operators_file`.
+PASSWORD = "mật khẩu thử"
+
+
+@functools.cache
+def _password_hash() -> str:
+    return hash_password(PASSWORD)
+
+
+def operators_file(directory: Path) -> OperatorsFile:
+    """A file with one operator of each role, whose id is the role's name."""
+    roles: tuple[Role, ...] = ("viewer", "operator", "supervisor")
+    entries = [
+        OperatorEntry(Operator(id=role, name=f"Nguyễn Văn {role.title()}", role=role), _password_hash())
+        for role in roles
+    ]
+    path = directory / "operators.yaml"
+    write_operators(path, entries)
+    return OperatorsFile(path)
+
+
+class Outbox:
+    """Takes commands in the place of the log, and keeps them; `failure` is raised instead."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Command, int]] = []
+        self.failure: Exception | None = None
+
+    async def send(self, command: Command, partition: int) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.sent.append((command, partition))
+
+
+def somewhere(lon: float, lat: float, time: datetime) -> Where | None:
+    """A map on which everything lies in the first square."""
+    return Where(lon=lon, lat=lat, commune="90001", commune_name="Phường Thử 1", province="92")
+
+
+def operating(operators: OperatorsFile | None, outbox: Outbox) -> Operating:
+    """What a wall needs for commands, which land in the outbox. Two provinces are served."""
+    topics = Topics.of(load_settings(provinces=["92", "93"]))
+    return Operating(Access(operators), Desk(outbox, topics, somewhere))
+
+
 def small_shell(drawing: dict[str, Any] | None = None, note: BoundaryNote = NOTE) -> Shell:
     """A page for a drawing, by default the squares."""
     return build_shell(drawing or squares(), note, TITLE)
@@ -132,11 +194,14 @@ def small_shell(drawing: dict[str, Any] | None = None, note: BoundaryNote = NOTE
 class WallThread:
     """A real wall on a free port, in a thread, with a picture that the test feeds. A context manager.
 
-    `stop` and `start` end the server and bring it back on the same port, the picture kept.
+    `stop` and `start` end the server and bring it back on the same port, the picture kept. What operators send lands
+    in `outbox`.
     """
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Shell, operators: OperatorsFile | None = None) -> None:
         self.shell = shell
+        self.outbox = Outbox()
+        self._operators = operators
         self.picture = Picture()
         self.port = 0
         self._loop: asyncio.AbstractEventLoop
@@ -176,7 +241,8 @@ class WallThread:
 
         settings = load_settings(wall_port=self.port, host="127.0.0.1")
         ticks = asyncio.create_task(self._clock())
-        await serve_wall(settings, self.shell, self.live, self._stop, on_listen)
+        its = operating(self._operators, self.outbox)
+        await serve_wall(settings, self.shell, self.live, self._stop, on_listen, its)
         ticks.cancel()
 
     async def _clock(self) -> None:

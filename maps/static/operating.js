@@ -106,6 +106,7 @@ async function signIn() {
 
 async function signOut() {
   const { status, content } = await ask('POST', '/api/sign-out', {});
+  byId('sign-in-id').value = ''; // the next one at this desk is somebody else
   if (status === 200) take(content);
   else say(() => reasonWords(content.error), true);
 }

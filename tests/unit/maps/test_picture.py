@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
+import msgspec
+
+from alerts.commands import Command
 from maps import picture as module
 from maps.picture import Picture
 from tests import wallkit as kit
@@ -218,3 +222,122 @@ def test_a_record_that_cannot_be_read_changes_nothing() -> None:
     assert picture.bad == 13
     assert picture.take_changes() is None
     assert picture.event_ms is None
+
+
+def shelved(minutes: float) -> dict:
+    return {"change": "shelved", "shelved_until": (kit.NOON + timedelta(minutes=minutes)).isoformat()}
+
+
+def test_what_is_put_aside_is_counted_apart() -> None:
+    """Suppressed and shelved alerts stay open, but not among those that ask for attention."""
+    picture = Picture()
+    picture.apply_alert(kit.alert_record("a1"), "a1")
+    picture.apply_alert(kit.alert_record("a2", **shelved(30)), "a2")
+    picture.apply_alert(kit.alert_record("a3", suppressed="maintenance:m1"), "a3")
+    picture.apply_alert(kit.alert_record("a4", suppressed="limit:r", **shelved(30)), "a4")
+    picture.apply_alert(kit.alert_record("a5", suppressed="limit:r", state="cleared"), "a5")
+    changes = changes_of(picture)
+    assert changes["counts"]["severe"] == 1
+    assert changes["aside"] == {"suppressed": 2, "shelved": 1}
+    assert len(picture.snapshot()["alerts"]) == 4
+
+
+def test_an_alert_shows_what_operators_did() -> None:
+    """Who acknowledged and when, to whom it is assigned, how many comments; what was written stays in the record."""
+    picture = Picture()
+    at = kit.NOON.isoformat()
+    record = kit.alert_record(
+        "a1",
+        sequence=7,
+        acknowledged={"by": "an", "time": at},
+        assigned="binh",
+        comments=[{"by": "an", "time": at, "text": "không nói ra"}] * 2,
+        overdue=1,
+        incident="i1",
+        certainty="likely",
+        doubts=["stuck"],
+        awaiting=["fire"],
+    )
+    picture.apply_alert(record, "a1")
+    [view] = picture.snapshot()["alerts"]
+    assert view["acknowledged"] == {"by": "an", "time": kit.NOON.timestamp() * 1000}
+    expected = {
+        "sequence": 7,
+        "assigned": "binh",
+        "comments": 2,
+        "overdue": 1,
+        "incident": "i1",
+        "certainty": "likely",
+        "doubts": ["stuck"],
+        "awaiting": ["fire"],
+        "shelved_until": None,
+        "suppressed": "",
+    }
+    assert {key: view[key] for key in expected} == expected
+    assert "không nói ra" not in str(view)
+
+
+def test_an_alert_opened_by_hand_shows_no_measurement() -> None:
+    """Where nothing was measured there is no value and no threshold, rather than 0."""
+    picture = Picture()
+    picture.apply_alert(
+        kit.alert_record("a1", rule="manual", measure="", unit="", value=0.0, bound=0.0), "a1"
+    )
+    [view] = picture.snapshot()["alerts"]
+    assert view["value"] is None
+    assert view["bound"] is None
+
+
+def test_outcomes_are_told_once_and_kept_for_late_comers() -> None:
+    """Changes hold the new ones, the snapshot the last of them; nothing of what an operator wrote."""
+    picture = Picture()
+    command = Command(
+        id="c1", action="comment", operator="an", issued=kit.NOON, alert="a1", text="chỉ trong sổ"
+    )
+    picture.apply_outcome(kit.outcome_record(command, sequence=5))
+    told = changes_of(picture)["outcomes"]
+    assert told == [
+        {
+            "id": "c1",
+            "action": "comment",
+            "operator": "an",
+            "alert": "a1",
+            "outcome": "done",
+            "reason": None,
+            "sequence": 5,
+        }
+    ]
+    assert picture.take_changes() is None
+    assert picture.snapshot()["outcomes"] == told
+    for number in range(module.OUTCOMES_MAX + 5):
+        again = Command(id=f"d{number}", action="open", operator="an", issued=kit.NOON)
+        picture.apply_outcome(kit.outcome_record(again, outcome="refused", reason="not-allowed"))
+    assert len(picture.snapshot()["outcomes"]) == module.OUTCOMES_MAX
+    picture.apply_outcome(b"{")
+    assert picture.bad == 1
+
+
+def test_a_configuration_error_shows_until_it_is_mended() -> None:
+    """The record's tombstone takes it away."""
+    picture = Picture()
+    fault = {
+        "time": kit.NOON.isoformat(),
+        "what": "no such stream",
+        "where": "rules.yaml:3:5",
+        "remedy": "mend it",
+    }
+    picture.apply_configuration_error(json.dumps(fault).encode())
+    shown = msgspec.to_builtins(changes_of(picture)["configuration_error"])
+    assert (shown["what"], shown["where"]) == ("no such stream", "rules.yaml:3:5")
+    picture.apply_configuration_error(None)
+    assert changes_of(picture)["configuration_error"] is None
+
+
+def test_the_partition_of_an_alert_is_known_as_long_as_its_record() -> None:
+    """Ended alerts can still be commented on; what ioc.alerts has forgotten cannot."""
+    picture = Picture()
+    picture.apply_alert(kit.alert_record("a1"), "a1", 3)
+    picture.apply_alert(kit.alert_record("a1", state="closed", change="closed"), "a1", 3)
+    assert picture.partition("a1") == 3
+    picture.apply_alert(None, "a1", 3)
+    assert picture.partition("a1") is None
