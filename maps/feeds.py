@@ -75,7 +75,7 @@ class Channel:
         self.messages[message.identifier] = message
         self.appended = max(self.appended, datetime.fromtimestamp(appended_ms // 1000, UTC))
         # Of several provinces' partitions one may be read before another.
-        in_order = sorted(self.messages.values(), key=lambda one: (one.sent, one.identifier))
+        in_order = sorted(self.messages.values(), key=lambda one: one.sent)
         self.messages = {one.identifier: one for one in in_order[-KEPT:]}
 
 
