@@ -75,6 +75,8 @@ class Addressing:
         self._subscriptions: Table[Subscription] = tables.table("agency", Subscription)
         self._dues: Table[Dues] = tables.table("agency-due", Dues)
         self._told: Table[Told] = tables.table("agency-told", Told)
+        #: The first due of all, found once: it is asked for with every record. None: to be found.
+        self._first: tuple[datetime | None] | None = None
 
     # What is asked
 
@@ -91,7 +93,9 @@ class Addressing:
 
     def next_due(self) -> datetime | None:
         """When the next heartbeat, beginning of hours or midnight is due; None without subscriptions."""
-        return min((dues.first for dues in self._dues.values()), default=None)
+        if self._first is None:
+            self._first = (min((dues.first for dues in self._dues.values()), default=None),)
+        return self._first[0]
 
     # What happens
 
@@ -103,6 +107,7 @@ class Addressing:
         A new one opens with the alerts that are open and fit. One that changed is told of what fits now and it was
         not told of, and gets a cancel for what no longer fits. For one that went, all is cancelled.
         """
+        self._first = None
         new = {subscription.agency: subscription for subscription in subscriptions}
         alerts = {alert.id: alert for alert in open_alerts}
         changed = [agency for agency in sorted(new) if self._subscriptions.get(agency) != new[agency]]
@@ -162,6 +167,7 @@ class Addressing:
         it each is told at its moment. So which heartbeats there are may depend on how time is passed; what is told
         of alerts never does.
         """
+        self._first = None
         alerts: dict[str, Alert] = {}
         messages: list[Message] = []
         beating: list[str] = []
