@@ -9,7 +9,7 @@ from time import process_time
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -205,6 +205,30 @@ def test_beyond_what_is_kept_events_are_counted_by_the_minute() -> None:
     assert list(system.part.clusters) == []
 
 
+def test_a_repetition_of_what_is_no_longer_kept_counts_again() -> None:
+    """The same with or without a restore in between: what is not in the state is not known."""
+    values = []
+    for restored in (False, True):
+        system = driven()
+        for number in range(cluster.KEPT + 50):
+            system.part.occurrence(report(number / 100, f"r{number:04}"))
+        if restored:
+            system.restore()
+        for event in (report(0.1, "r0010", late=8), report(0.9, "r0090", late=8)):
+            system.to(event.order).occurrence(event)
+        values.append(cluster.value(count_rule(), system.part.clusters.values()[0]))
+    assert values == [cluster.KEPT + 51, cluster.KEPT + 51]
+
+
+def test_a_condition_ends_with_its_cluster_whatever_its_bound() -> None:
+    """Also where `clear` is 0: no count is short of that."""
+    rule = count_rule(levels=levels(("minor", 1, 0, "possible")))
+    assert short(play([report(0, "a")], rule, until=60)) == [
+        ("began", "minor", 1, 0, ""),
+        ("ended", None, 0, 15, "expired"),
+    ]
+
+
 # Configurations
 
 
@@ -392,9 +416,12 @@ def test_what_arrives_in_another_order_gives_the_same(
 @given(
     st.lists(st.tuples(st.floats(-0.02, 0.02), st.floats(-0.02, 0.02)), max_size=30),
     st.tuples(st.floats(-0.02, 0.02), st.floats(-0.02, 0.02)),
-    st.sampled_from([(105.78, 10.03), (0.0, 0.0), (179.99, 10.0), (-179.99, -60.0), (20.0, 79.99)]),
+    st.sampled_from(
+        [(105.78, 10.03), (0.0, 0.0), (179.99, 10.0), (-179.99, -60.0), (20.0, 79.99), (20.0, 89.98)]
+    ),
     st.sampled_from([1.0, 300.0, 1500.0]),
 )
+@example(offsets=[(0.0, 0.0), (0.015, 0.011)], point=(-0.015, 0.012), around=(20.0, 89.98), radius=1500.0)
 def test_nearby_finds_what_measuring_everything_finds(
     offsets: list[tuple[float, float]],
     point: tuple[float, float],

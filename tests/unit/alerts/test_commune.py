@@ -149,8 +149,9 @@ def test_missing_minutes_clear_nothing() -> None:
 
 
 def test_sums_told_twice_count_once_and_those_of_a_judged_minute_not_at_all() -> None:
-    signals = play([sums(0, 30, 30), sums(0, 30, 30), sums(0, 1, 1, late=2, partition=1)])
-    assert signals == []
+    twice = [sums(0, 30, 30), sums(0, 30, 30), sums(0, 10, 10, partition=1)]
+    assert short(play(twice)) == [("began", "minor", 20, 1)]
+    assert play([sums(0, 30, 30), sums(0, 1, 1, late=2, partition=1)]) == []
 
 
 # Holds

@@ -181,14 +181,46 @@ def test_it_expires_where_anything_that_it_lost_only_went_out_of_the_window() ->
 
 
 def test_an_input_that_came_back_is_not_lost() -> None:
-    events = [gauge(0, "began"), seen(1, "c"), report(10, "r"), seen(17, "d"), report(18, "s")]
-    signals = play([*events, gauge(20, "ended", began=0)]).signals
-    assert signals[-1].change == "changed"
-    two = fusion_rule(inputs=fusion_rule().inputs[:2])
-    signals = play(
-        [gauge(0, "began"), seen(1, "c"), seen(12, "d"), gauge(20, "ended", began=0)], [two]
-    ).signals
-    assert short(signals)[1:] == [("ended", None, 1, 20, "")]
+    """Camera or gauge: what was lost without an all-clear and has returned can be cleared after all."""
+    flow = replace(STREET, id="street-flow")
+    rule = fusion_rule(
+        inputs=(*fusion_rule().inputs[:2], FusionInput(name="flow", rule="street-flow")),
+        levels=levels(("moderate", 2, 2, "likely")),
+    )
+    begin = [gauge(0, "began"), gauge(0, "began", "flow", rule="street-flow"), seen(1, "c")]
+    camera_back = [
+        seen(17, "d"),
+        gauge(18, "ended", began=0),
+        gauge(19, "ended", "flow", rule="street-flow", began=0),
+    ]
+    assert short(play([*begin, *camera_back], [flow, rule]).signals)[1:] == [("ended", None, 1, 19, "")]
+    gauge_back = [
+        gauge(2, "ended", began=0, reason="source-removed"),
+        gauge(3, "began"),
+        gauge(4, "ended", "flow", rule="street-flow", began=0),
+        gauge(5, "ended", began=3),
+    ]
+    assert short(play([*begin, *gauge_back], [flow, rule]).signals)[1:] == [("ended", None, 1, 5, "")]
+
+
+def test_what_was_lost_before_it_began_does_not_matter() -> None:
+    """Three of four began without the camera: the gauge's all-clear is all that they lost."""
+    flow = replace(STREET, id="street-flow")
+    rule = fusion_rule(
+        inputs=(*fusion_rule().inputs, FusionInput(name="flow", rule="street-flow")),
+        levels=levels(("severe", 3, 3, "observed")),
+    )
+    events = [
+        gauge(0, "began"),
+        seen(1, "c"),
+        gauge(20, "began", "flow", rule="street-flow"),
+        report(21, "r"),
+        gauge(22, "ended", began=0),
+    ]
+    assert short(play(events, [flow, rule]).signals) == [
+        ("began", "severe", 3, 21, ""),
+        ("ended", None, 2, 22, ""),
+    ]
 
 
 @pytest.mark.parametrize("reason", ["rule-removed", "source-removed", "boundary-changed"])
@@ -273,7 +305,9 @@ Record = Signal | Occurrence
 class Model:
     """Who is where and since when, asked anew at every moment; one place, so one cluster at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: dict[int, str]) -> None:
+        #: The level at so many inputs.
+        self.named = named
         self.events: list[tuple[str, Occurrence]] = []
         self.open: dict[str, Signal] = {}
         self.now_in: set[str] = set()
@@ -293,7 +327,7 @@ class Model:
         for name in inputs:
             self.lost.pop(name, None)
         self.now_in = inputs
-        level = {2: "moderate", 3: "severe"}.get(len(inputs))
+        level = self.named.get(len(inputs))
         if level != self.level:
             if level is None:
                 cleared = how == "cleared" and set(self.lost.values()) <= {"cleared"}
@@ -330,13 +364,18 @@ def histories(draw: st.DrawFn) -> list[Record]:
     return sorted(records, key=lambda one: (one.order, isinstance(one, Occurrence)))
 
 
-@given(histories(), st.lists(st.booleans(), max_size=60))
+@given(
+    histories(),
+    st.sampled_from([{2: "moderate", 3: "severe"}, {3: "severe"}]),
+    st.lists(st.booleans(), max_size=60),
+)
 def test_signals_are_those_of_asking_anew_at_every_moment(
-    history: list[Record], restores: list[bool]
+    history: list[Record], named: dict[int, str], restores: list[bool]
 ) -> None:
     """However often the state is restored in between."""
-    rule = fusion_rule(radius_m=2000.0)
-    system, model = Driven(Clusters, [STREET, rule], restores), Model()
+    ladder = levels(*((severity, least, least, "likely") for least, severity in named.items()))
+    rule = fusion_rule(radius_m=2000.0, levels=ladder)
+    system, model = Driven(Clusters, [STREET, rule], restores), Model(named)
     expiries = {one.time + rule.window for one in history if isinstance(one, Occurrence)}
     for moment in sorted(expiries | {one.order for one in history}):
         model.judge(moment, "expired")
