@@ -170,11 +170,15 @@ class Sensing:
                 self._event(event, next(places), record, out)
 
     def _places(self, events: list[Event]) -> list[Place]:
-        """The place of each event. A fixed source has its own from the inventory: jitter never moves it."""
+        """The place of each event. A fixed source has its own from the inventory: jitter never moves it.
+
+        What the inventory calls simulated is so, though an event should not say it.
+        """
         for event in events:
             source = self._source(event.source)
             if source is not None:
                 event.lon, event.lat = source.lon, source.lat
+                event.simulated |= source.simulated
         atlas = self._configuration.atlas if self._configuration else self._atlas
         return atlas.places([(event.time, event.lon, event.lat) for event in events])
 
@@ -304,8 +308,8 @@ class Sensing:
             return
         if state is None:
             state = self.sources[name] = SourceState(where=where)
-        subject, first = Subject(name, source, state), state.time is None
-        signals = self._rules.heard(subject, event.id, event.time) if state.silences else []
+        subject, first, silent = Subject(name, source, state), state.time is None, bool(state.silences)
+        signals = self._rules.heard(subject, event.id, event.time) if silent else []
         if where.province != state.where.province and self._rules.has_open(state):
             # Another province's operators have it from here on.
             signals += self._rules.move(subject, where, event.time)
@@ -324,8 +328,8 @@ class Sensing:
         if self._counted:
             self._tell_occurrence(event, place, where, record, out)
         self._tell(signals, record, out)
-        # What silence waits for has only moved further away, which is found out when its time comes.
-        if name not in self._due:
+        # Unless it was silent, what silence waits for has only moved further away: that is found out when it is due.
+        if first or silent or name not in self._due:
             self._note_due(name)
         elif (hold := self._rules.next_hold(state)) is not None and hold < self._due[name]:
             self._set_due(name, hold)

@@ -116,7 +116,7 @@ def _relocate(
     places = after.configuration.atlas.places([(now, *point) for point in points])
     for subject, point, place in zip(concerned, points, places, strict=True):
         where, was = where_of(*point, place), subject.state.where
-        if where.commune != was.commune:
+        if (where.commune, where.province) != (was.commune, was.province):
             done.signals += after.rules.move(subject, where, now)
         elif where != was:
             subject.state.where = where

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerts.model import Source, Threshold
+from alerts.model import Plausibility, Source, Threshold
 from ioc.errors import UserError
+from ioc.yamlfile import FileErrors
 from streams.inventory import parse_inventory
 
 GOOD = """\
@@ -58,6 +59,82 @@ def test_reads_every_field() -> None:
     )
     assert found["camera-1"].interval is None
     assert found["camera-1"].thresholds == ()
+
+
+KINDS = """\
+version: 1
+kinds:
+  water_level:
+    interval: 5m
+    datum: Hon Dau
+    plausible:
+      level_m: {least: -1, greatest: 4, step: 0.5, stuck: 6h}
+      rain_mm: {least: 0}
+sources:
+  - {id: a, stream: flood, name: {vi: a, en: a}, kind: water_level, lon: 105, lat: 10}
+  - id: b
+    stream: flood
+    name: {vi: b, en: b}
+    kind: water_level
+    lon: 105
+    lat: 10
+    interval: 10m
+    datum: local zero
+    plausible: {level_m: {greatest: 9}}
+  - {id: c, stream: flood, name: {vi: c, en: c}, kind: rain, lon: 105, lat: 10}
+"""
+
+
+def test_a_source_has_from_its_kind_what_it_does_not_say_itself() -> None:
+    """Interval, datum, and what is plausible measure by measure: a measure's entry is taken whole."""
+    found = parse_inventory(KINDS, "sources.yaml")
+    rain = Plausibility(least=0)
+    assert (found["a"].interval, found["a"].datum) == (300, "Hon Dau")
+    assert found["a"].plausible == {
+        "level_m": Plausibility(least=-1, greatest=4, step=0.5, stuck=21600),
+        "rain_mm": rain,
+    }
+    assert (found["b"].interval, found["b"].datum) == (600, "local zero")
+    assert found["b"].plausible == {"level_m": Plausibility(greatest=9), "rain_mm": rain}
+    assert (found["c"].interval, found["c"].datum, found["c"].plausible) == (None, None, {})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "what", "remedy"),
+    [
+        ("{least: -1, greatest: 4,", "{least: 4, greatest: 4,", 7, "between least and greatest", "below"),
+        ("greatest: 4", "greatest: .inf", 7, "no bound", "without quotes"),
+        ("step: 0.5", "step: 0", 7, "no step", "above 0"),
+        ("step: 0.5", "step: big", 7, "Expected `float", "above 0"),
+        ("stuck: 6h", "stuck: 0h", 7, "stuck for 0", "6h"),
+        ("stuck: 6h", "stuck: 6", 7, "not a duration", "6h"),
+        ("stuck: 6h", "stuk: 6h", 7, "unknown field `stuk`", "mend its name"),
+        ("rain_mm: {least: 0}", "rain_mm: {}", 8, "says nothing", "least, greatest, step and stuck"),
+        ("rain_mm: {least: 0}", "rain: {least: 0}", 8, "flood has no measure rain", "rain_mm"),
+        ("rain_mm: {least: 0}", "speed_kmh: {least: 0}", 8, "flood has no measure speed_kmh", "level_m"),
+        ("interval: 5m", "interval: 0m", 4, "not an interval", "60s, 5m or 1h"),
+        ("interval: 10m", "interval: 0m", 17, "not an interval", "60s, 5m or 1h"),
+        ("{level_m: {greatest: 9}}", "{speed_kmh: {greatest: 9}}", 19, "no measure speed_kmh", "level_m"),
+    ],
+)  # fmt: skip
+def test_errors_about_kinds_and_what_is_plausible(
+    old: str, new: str, line: int, what: str, remedy: str
+) -> None:
+    """As everywhere: file, line, what is wrong, what to write."""
+    assert old in KINDS
+    with pytest.raises(UserError) as caught:
+        parse_inventory(KINDS.replace(old, new, 1), "sources.yaml")
+    assert f"sources.yaml:{line}:" in caught.value.where
+    assert what in str(caught.value)
+    assert remedy in caught.value.remedy
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    """Who mends a file should not learn of his slips one by one."""
+    text = KINDS.replace("least: -1", "least: 5").replace("interval: 10m", "interval: 0m")
+    with pytest.raises(FileErrors) as caught:
+        parse_inventory(text.replace("id: c,", "id: a,"), "sources.yaml")
+    assert [problem.where.split(":")[1] for problem in caught.value.problems] == ["7", "17", "20"]
 
 
 @pytest.mark.parametrize(
