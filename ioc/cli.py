@@ -14,6 +14,7 @@ from ioc.backtest import backtest
 from ioc.boundaries import app as boundaries_app
 from ioc.command import app as command_app
 from ioc.errors import UserError
+from ioc.explain import explain
 from ioc.recordings import record
 from ioc.staff import app as staff_app
 
@@ -209,6 +210,7 @@ def replay(
 
 app.command()(record)
 app.command()(backtest)
+app.command()(explain)
 
 
 @app.command()

@@ -13,19 +13,8 @@ from ioc.cli import app
 from ioc.scenarios import INVENTORY, find_scenario
 
 COMMANDS = (
-    *(
-        "broker",
-        "topics",
-        "sense",
-        "correlate",
-        "clock",
-        "replay",
-        "record",
-        "backtest",
-        "wall",
-        "up",
-        "settings",
-    ),
+    *("broker", "topics", "sense", "correlate", "clock", "replay", "wall", "up", "settings"),
+    *("record", "backtest", "explain", "cap", "subscribe"),
 )
 
 
