@@ -16,6 +16,7 @@ from ioc.command import app as command_app
 from ioc.errors import UserError
 from ioc.explain import explain
 from ioc.recordings import record
+from ioc.rules import app as rules_app
 from ioc.staff import app as staff_app
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ Every choice is a setting, read from the environment as IOC_...: see `ioc settin
 """,
 )
 app.add_typer(boundaries_app)
+app.add_typer(rules_app)
 app.add_typer(command_app)
 app.add_typer(staff_app)
 

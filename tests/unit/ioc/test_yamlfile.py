@@ -97,7 +97,9 @@ def test_values_are_what_people_mean(text: str, data: object) -> None:
         ("a: {b: 1, b: 2}", "given twice: f.yaml:1:11"),
         ("a: !!python/object:os.system {}", "python/object"),
         ("a: 1\n---\nb: 1", "not valid YAML"),
-        ("[" * 3000, "too deeply"),
+        ("[" * 1_000_000, "too deeply"),
+        ("- " * 100_000, "too deeply"),
+        ("{mực nước: 1, x: &a [*a]}", "f.yaml:1:18"),
     ],
 )
 def test_what_is_no_plain_yaml_is_a_user_error(text: str, reason: str) -> None:
