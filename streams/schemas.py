@@ -98,9 +98,6 @@ MEASURES: dict[str, frozenset[str]] = {
     "report": frozenset(),
 }
 
-#: The field of a stream's events that says what they are about, for the conditions of rules.
-FIELDS: dict[str, str] = {"camera": "kind", "report": "category"}
-
 
 class Clock(Struct, kw_only=True, omit_defaults=True):
     """A clock record: the time that holds from here on in this partition, and the configuration that does."""

@@ -21,11 +21,12 @@ from alerts.conditions.source import SourceRules
 from alerts.conditions.subject import SourceState, Subject
 from alerts.model import AwareTime, Doubt, Observation, Source, Where
 from alerts.rules.kinds import CommuneRule, Conditions, CountRule, FusionRule, Rule, matches
+from alerts.rules.streams import TEXTS
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
 from streams.atlas import Atlas
 from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord
-from streams.schemas import FIELDS, MEASURES, Clock, DeadLetter, Event, Place
+from streams.schemas import MEASURES, Clock, DeadLetter, Event, Place
 from streams.sensed import Outcome, Writer, partition_of, where_of
 from streams.switching import Side, switch
 from streams.topics import Topics
@@ -75,7 +76,7 @@ class Sensing:
             stream, self.topic, partition, future_tolerance=timedelta(seconds=future_tolerance)
         )
         self._writer = Writer(stream, partition, topics)
-        self._measures, self._field = tuple(sorted(MEASURES[stream])), FIELDS.get(stream)
+        self._measures, self._texts = tuple(sorted(MEASURES[stream])), tuple(sorted(TEXTS.get(stream, ())))
         self.state = PartitionState()
         self.sources: dict[str, SourceState] = {}
         #: Communes that sources spoke for, without a point, by code.
@@ -213,6 +214,8 @@ class Sensing:
             for source in after.sources.values()
             if source.stream == self.stream and partition_of(source.id, partitions) == self.partition
         ]
+        now = clock.clock
+        ahead = {name: state.time for name, state in self.sources.items() if state.time and state.time > now}
         done = switch(
             self.sources,
             before,
@@ -221,7 +224,7 @@ class Sensing:
             clock.clock,
             clock.run,
         )
-        self._tell(done.signals, record, out)
+        self._tell(done.signals, record, out, ahead)
         out.touched.update(dict.fromkeys(done.touched))
         self._use(after)
         self._writer.to_all(
@@ -353,7 +356,7 @@ class Sensing:
         return Observation(event=event.id, time=event.time, measures=measures, fields=self._fields(event))
 
     def _fields(self, event: Event) -> dict[str, str]:
-        return {} if self._field is None else {self._field: getattr(event, self._field)}
+        return {name: getattr(event, name) for name in self._texts}
 
     def _say(self, state: SourceState, observation: Observation, where: Where, out: Outcome) -> None:
         """Keep what the source says for the sums of its commune and minute."""
@@ -375,12 +378,22 @@ class Sensing:
 
     # Telling
 
-    def _tell(self, signals: list[Signal], record: RawRecord, out: Outcome) -> None:
+    def _tell(
+        self,
+        signals: list[Signal],
+        record: RawRecord,
+        out: Outcome,
+        ahead: Mapping[str, datetime] | None = None,
+    ) -> None:
+        """Write signals. `ahead`: the last event's time of sources whose clock runs ahead, where they may be gone."""
         clock = self.state.clock
         for signal in signals:
             self.state.signals += 1
             signal.number = self.state.signals
-            signal.order = max(signal.time, clock) if clock else signal.time
+            # Never before what the same source told already: its clock may run ahead of the log's.
+            state = self.sources.get(signal.subject)
+            latest = (ahead or {}).get(signal.subject) or (state.time if state else None)
+            signal.order = max(moment for moment in (signal.time, clock, latest) if moment is not None)
             signal.appended_ms = record.timestamp
             out.signals[signal.change] += 1
             self._writer.signal(signal, signal.where, out)
@@ -418,7 +431,7 @@ class Sensing:
             return
         rules = {rule.id: rule for rule in self._commune_rules}
         said = ((state.said, state.simulated) for state in self.sources.values() if state.said)
-        for (minute, id_, commune), total in sorted(minutes.totals(said, begin, end).items()):
+        for (minute, id_, commune, simulated), total in sorted(minutes.totals(said, begin, end).items()):
             rule, where = rules[id_], self._communes[commune]
             sums = Sums(
                 rule=id_,
@@ -429,7 +442,7 @@ class Sensing:
                 sources=len(total.values),
                 total=total.sum,
                 beyond=total.beyond(rule),
-                simulated=total.simulated,
+                simulated=simulated,
                 run=self.state.run,
                 appended_ms=record.timestamp,
             )

@@ -35,7 +35,6 @@ class Total:
     """The sources of one commune in one minute, for one rule."""
 
     values: list[float] = field(default_factory=list)
-    simulated: bool = False
 
     @property
     def sum(self) -> float:
@@ -83,17 +82,16 @@ def say(said: list[Said], value: float, commune: str, minute: int, open_from: in
 
 def totals(
     sources: Iterable[tuple[Mapping[str, list[Said]], bool]], begin: int, end: int
-) -> dict[tuple[int, str, str], Total]:
-    """By minute, rule and commune what sources said in the minutes from `begin` to before `end`.
+) -> dict[tuple[int, str, str, bool], Total]:
+    """By minute, rule, commune and whether it is simulated: what sources said from `begin` to before `end`.
 
     `sources` gives of each what it said, by rule, and whether it is simulated.
     """
-    found: dict[tuple[int, str, str], Total] = {}
+    found: dict[tuple[int, str, str, bool], Total] = {}
     for by_rule, simulated in sources:
         for rule, said in by_rule.items():
             for one in said:
                 if begin <= one.minute < end:
-                    total = found.setdefault((one.minute, rule, one.commune), Total())
+                    total = found.setdefault((one.minute, rule, one.commune, simulated), Total())
                     total.values.append(one.value)
-                    total.simulated |= simulated
     return found
