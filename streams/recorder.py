@@ -237,7 +237,8 @@ class _Run:
         topics = Topics.of(self.settings)
         encoders = {
             TopicPartition(topics.raw[stream].name, number): Encoder(stream, topics.raw[stream].name, number)
-            for stream in self.wanted.streams
+            for stream in STREAMS
+            if stream in self.wanted.streams
             for number in range(topics.raw[stream].partitions)
         }
         merge = Merge({tp: encoder.stream for tp, encoder in encoders.items()}, self.wanted.since)
