@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from alerts.rules.kinds import Bound, CommuneRule, Level
 from alerts.signals import Passed, Sums, Switch
+from streams.configuration import Configuration
 from tests.sensekit import Message, Partition, at, configuration, short, signals, source, squares
 from tests.unit.streams.test_sensing_source import RISING, SILENT, WATER
 
@@ -92,6 +93,16 @@ def test_what_ends_and_begins_at_one_moment_has_numbers_in_that_order() -> None:
     assert (ended.change, ended.order, began.change, began.order) == ("ended", at(3), "began", at(3))
     assert ended.number < began.number
     assert began.start_event == "e3"
+
+
+@pytest.mark.parametrize("after", [configuration("B", [], [GAUGE]), configuration("B", [WATER])])
+def test_an_end_is_never_taken_before_the_beginning_of_a_source_whose_clock_runs_ahead(
+    after: Configuration,
+) -> None:
+    """Its event of minute 4 came in minute 0, within the tolerance; what ends it in minute 1 comes behind it."""
+    here = Partition(configuration("A", [WATER], [GAUGE]), after)
+    began, ended = signals(here.run(here.clock(0), here.event(4, level_m=1.5), here.clock(1, "B")))
+    assert (began.order, ended.change, ended.time, ended.order) == (at(4), "ended", at(1), at(4))
 
 
 def test_a_source_that_leaves_the_inventory_ends_its_conditions_and_is_forgotten() -> None:
