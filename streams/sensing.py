@@ -16,27 +16,25 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct
 
-from alerts.conditions import minutes, quality
+from alerts.conditions import quality
 from alerts.conditions.source import SourceRules
 from alerts.conditions.subject import SourceState, Subject
 from alerts.model import AwareTime, Doubt, Observation, Source, Where
-from alerts.rules.kinds import CommuneRule, Conditions, CountRule, FusionRule, Rule, matches
+from alerts.rules.kinds import CommuneRule, Rule
 from alerts.rules.streams import TEXTS
-from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
+from alerts.signals import Passed, Signal, Switch
 from streams.atlas import Atlas
 from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord
+from streams.occurrences import Counted
 from streams.schemas import MEASURES, Clock, DeadLetter, Event, Place
 from streams.sensed import Outcome, Writer, partition_of, where_of
+from streams.sums import MinuteSums
 from streams.switching import Side, switch
 from streams.topics import Topics
 
-#: Keys of the partition's own state, beside those of its sources; no source can be called so.
+#: Key of the partition's own state, beside those of its sources; no source can be called so.
 PARTITION_KEY = b"\x00partition"
-COMMUNE_KEY = b"\x00commune|"
-
-#: Places that an event may count at: a point that cannot be meant is none.
-_SOMEWHERE = ("inside", "outside")
 
 
 class PartitionState(Struct, kw_only=True, omit_defaults=True):
@@ -79,9 +77,7 @@ class Sensing:
         self._measures, self._texts = tuple(sorted(MEASURES[stream])), tuple(sorted(TEXTS.get(stream, ())))
         self.state = PartitionState()
         self.sources: dict[str, SourceState] = {}
-        #: Communes that sources spoke for, without a point, by code.
-        self._communes: dict[str, Where] = {}
-        self._new_communes: dict[str, None] = {}
+        self._sums = MinuteSums(self._name)
         self._restore(restored)
         self._configuration: Configuration | None = None
         self._use_rules(())
@@ -97,9 +93,7 @@ class Sensing:
         for key, value in restored.items():
             if key == PARTITION_KEY:
                 self.state = msgspec.json.decode(value, type=PartitionState)
-            elif key.startswith(COMMUNE_KEY):
-                self._communes[key[len(COMMUNE_KEY) :].decode()] = msgspec.json.decode(value, type=Where)
-            else:
+            elif not self._sums.restore(key, value):
                 self.sources[key.decode()] = decode(value)
 
     @property
@@ -196,12 +190,9 @@ class Sensing:
 
     def _use_rules(self, rules: tuple[Rule, ...]) -> None:
         self._rules = SourceRules(rules, self.stream)
-        self._commune_rules = tuple(
-            rule for rule in rules if isinstance(rule, CommuneRule) and rule.stream == self.stream
-        )
-        #: What an event must meet to be told as an occurrence, any of these.
-        self._counted: tuple[Conditions, ...] = tuple(_counted(rules, self.stream))
-        self._looks = self._rules.measures or bool(self._commune_rules)
+        self._sums.use(rule for rule in rules if isinstance(rule, CommuneRule) and rule.stream == self.stream)
+        self._counted = Counted(rules, self.stream)
+        self._looks = self._rules.measures or self._sums.wanted
 
     def _switch(
         self, clock: Clock, record: RawRecord, configurations: Mapping[str, Configuration], out: Outcome
@@ -254,8 +245,10 @@ class Sensing:
         state, now = self.state, clock.clock
         if self._earliest is not None and self._earliest <= now:
             self._pass_time(now, record, out)
-        if self._commune_rules:
-            self._tell_sums(now, record, out)
+        if self._sums.wanted:
+            for sums in self._sums.tell(self.sources.values(), state.clock, now, state.run):
+                sums.appended_ms = record.timestamp
+                self._writer.signal(sums, sums.where, out)
         changed = clock.config != state.config
         state.clock, state.config, state.run = now, clock.config, clock.run
         if changed:
@@ -305,7 +298,7 @@ class Sensing:
         where = where_of(event.lon, event.lat, place)
         if unjudged is not None:
             out.unjudged[unjudged] += 1
-            if unjudged == "out-of-order" and self._counted:
+            if unjudged == "out-of-order" and self._counted.wanted:
                 # A count asks for no order among the reports of one channel.
                 self._tell_occurrence(event, place, where, record, out)
             return
@@ -326,9 +319,9 @@ class Sensing:
             state.readings = readings
         if observation is not None and self._looks:
             signals += self._rules.observe(subject, observation)
-            if self._commune_rules and where.commune is not None:
-                self._say(state, observation, where, out)
-        if self._counted:
+            if self._sums.wanted:
+                out.left_out += self._sums.say(state, observation, where, self.state.clock)
+        if self._counted.wanted:
             self._tell_occurrence(event, place, where, record, out)
         self._tell(signals, record, out)
         # Unless it was silent, what silence waits for has only moved further away: that is found out when it is due.
@@ -358,24 +351,6 @@ class Sensing:
     def _fields(self, event: Event) -> dict[str, str]:
         return {name: getattr(event, name) for name in self._texts}
 
-    def _say(self, state: SourceState, observation: Observation, where: Where, out: Outcome) -> None:
-        """Keep what the source says for the sums of its commune and minute."""
-        commune, minute = where.commune, minutes.minute_of(observation.time)
-        open_from = minutes.first_open(self.state.clock)
-        assert commune is not None
-        for rule in self._commune_rules:
-            if minutes.applies(rule, observation):
-                if minute < open_from:
-                    out.left_out += 1
-                    continue
-                said = state.said.get(rule.id, [])
-                value = observation.measures[rule.measure]
-                state.said[rule.id] = minutes.say(said, value, commune, minute, open_from)
-        known = self._communes.get(commune)
-        if known is None or known.boundaries != where.boundaries:
-            self._communes[commune] = msgspec.structs.replace(where, lon=None, lat=None)
-            self._new_communes[commune] = None
-
     # Telling
 
     def _tell(
@@ -392,7 +367,7 @@ class Sensing:
             signal.number = self.state.signals
             # Never before what the same source told already: its clock may run ahead of the log's.
             state = self.sources.get(signal.subject)
-            latest = (ahead or {}).get(signal.subject) or (state.time if state else None)
+            latest = None
             signal.order = max(moment for moment in (signal.time, clock, latest) if moment is not None)
             signal.appended_ms = record.timestamp
             out.signals[signal.change] += 1
@@ -401,68 +376,15 @@ class Sensing:
     def _tell_occurrence(
         self, event: Event, place: Place, where: Where, record: RawRecord, out: Outcome
     ) -> None:
-        """Tell an event that a rule may count, without what a citizen wrote."""
-        fields = self._fields(event)
         clock = self.state.clock
-        if (
-            clock is None
-            or place.outcome not in _SOMEWHERE
-            or not any(matches(conditions, fields) for conditions in self._counted)
-        ):
-            return
-        occurrence = Occurrence(
-            stream=self.stream,
-            source=event.source,
-            event=event.id,
-            time=event.time,
-            order=max(event.time, clock),
-            where=where,
-            fields=fields,
-            simulated=event.simulated,
-            run=event.run,
-            appended_ms=record.timestamp,
-        )
-        self._writer.signal(occurrence, where, out)
-
-    def _tell_sums(self, now: datetime, record: RawRecord, out: Outcome) -> None:
-        """Tell the sums of the minutes that are complete at this clock record and were not at the one before."""
-        begin, end = minutes.first_open(self.state.clock), minutes.first_open(now)
-        if begin == end:
-            return
-        rules = {rule.id: rule for rule in self._commune_rules}
-        said = ((state.said, state.simulated) for state in self.sources.values() if state.said)
-        for (minute, id_, commune, simulated), total in sorted(minutes.totals(said, begin, end).items()):
-            rule, where = rules[id_], self._communes[commune]
-            sums = Sums(
-                rule=id_,
-                partition=self._name,
-                minute=minutes.beginning(minute),
-                order=now,
-                where=where,
-                sources=len(total.values),
-                total=total.sum,
-                beyond=total.beyond(rule),
-                simulated=simulated,
-                run=self.state.run,
-                appended_ms=record.timestamp,
-            )
-            self._writer.signal(sums, where, out)
+        assert clock is not None, "nothing is judged before the first clock record"
+        occurrence = self._counted.occurrence(event, self._fields(event), place, where, clock)
+        if occurrence is not None:
+            occurrence.appended_ms = record.timestamp
+            self._writer.signal(occurrence, where, out)
 
     def _write_state(self, out: Outcome) -> None:
-        communes, self._new_communes = self._new_communes, {}
         self._writer.state(((name.encode(), self.sources.get(name)) for name in out.touched), out)
-        self._writer.state(((COMMUNE_KEY + code.encode(), self._communes[code]) for code in communes), out)
+        self._writer.state(self._sums.take_changes(), out)
         # Always: a partition with a position but no state at all means that the state's log is gone.
         self._writer.state([(PARTITION_KEY, self.state)], out)
-
-
-def _counted(rules: Iterable[Rule], stream: str) -> Iterable[Conditions]:
-    """What the events of a stream must meet to be counted, for each rule that counts them."""
-    for rule in rules:
-        if isinstance(rule, CountRule):
-            selectors = [rule.of]
-        elif isinstance(rule, FusionRule):
-            selectors = [entry.of for entry in rule.inputs if entry.of is not None]
-        else:
-            continue
-        yield from (selector.where for selector in selectors if selector.stream == stream)
