@@ -38,6 +38,8 @@ _DEGREE = math.radians(1) * EARTH_RADIUS_M
 #: not answer, or say no more than what is known.
 ONLY_IF_EXPECTED = frozenset({"updated", "overdue", "suppressed", "resumed"})
 
+_MILLISECOND = timedelta(milliseconds=1)
+
 Raw = tuple[str, int, bytes | None, bytes | None]
 
 
@@ -61,7 +63,8 @@ class Came:
     @classmethod
     def of(cls, alert: Alert, start: datetime) -> Came:
         return cls(
-            at=alert.time - start,
+            # What follows from a minute's sums comes a microsecond after them.
+            at=(alert.time - start) // _MILLISECOND * _MILLISECOND,
             change=alert.change,
             severity=alert.severity,
             certainty=alert.certainty,

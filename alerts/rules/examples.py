@@ -191,7 +191,7 @@ class _Reader:
                 id=name,
                 stream=stream,
                 kind=source.kind or next(iter(getattr(self._rule, "kinds", ())), "example"),
-                spot=self._spot(source, path) or Spot(),
+                spot=self._spot(source, path, 0.0) or Spot(),
                 thresholds=source.thresholds,
                 interval=f"{source.interval.time.total_seconds():g}s" if source.interval else None,
                 datum=source.datum,
@@ -200,15 +200,15 @@ class _Reader:
             )
         return found
 
-    def _spot(self, spec: ExampleSourceSpec | GivenSpec, path: Path) -> Spot | None:
-        """The place that is written; None where none is."""
-        if (spec.lon is None) != (spec.lat is None):
-            self._add(path, "lon and lat go together", "give both or none")
+    def _spot(self, spec: ExampleSourceSpec | GivenSpec, path: Path, share: float) -> Spot | None:
+        """The place that is written, of an event at its share of several; None where none is."""
         if spec.lon is not None and spec.lat is not None:
             return Spot(lon=spec.lon, lat=spec.lat)
+        if spec.lon is not None or spec.lat is not None:
+            self._add(path, "lon and lat go together", "give both or none")
         if spec.east is None and spec.north is None:
             return None
-        return Spot(east=spec.east or 0.0, north=spec.north or 0.0)
+        return Spot(east=_at_share(spec.east or 0.0, share), north=_at_share(spec.north or 0.0, share))
 
     def _given(self, index: int, senders: Mapping[str, Sender]) -> list[Given]:
         spec, path = self._spec.given[index], ("given", index)
@@ -232,14 +232,13 @@ class _Reader:
             if sender is not None and sender.stream != stream:
                 self._add((*path, "stream"), f"{name} is a source of {sender.stream}", "leave `stream` out")
             fields = self._fields(index, stream)
-            spot = self._spot(spec, path)
-            if spot is None and sender is None:
-                spot = Spot()
             for number, at in enumerate(times):
                 share = number / (len(times) - 1) if len(times) > 1 else 0.0
-                found.append(
-                    Given(at=at, stream=stream, source=name, spot=spot, fields=_at_share(fields, share))
-                )
+                spot = self._spot(spec, path, share)
+                event = {key: _at_share(value, share) for key, value in fields.items()}
+                if spot is None and sender is None:
+                    spot = Spot()
+                found.append(Given(at=at, stream=stream, source=name, spot=spot, fields=event))
         return found
 
     def _times(self, spec: GivenSpec, path: Path) -> list[timedelta]:
@@ -288,9 +287,9 @@ def _names(senders: Mapping[str, Sender]) -> str:
     return f"choose one of {', '.join(senders)}"
 
 
-def _at_share(fields: Mapping[str, Any], share: float) -> dict[str, Any]:
-    """Fields of one of several events: a number that goes from one to another stands at its share of the way."""
-    return {
-        key: round(value[0] + (value[1] - value[0]) * share, 6) if isinstance(value, list) else value
-        for key, value in fields.items()
-    }
+def _at_share(value: Any, share: float) -> Any:
+    """A value at its share of the way, where it is written as [first, last]."""
+    if not isinstance(value, list):
+        return value
+    first, last = value
+    return round(first + (last - first) * share, 6)

@@ -164,12 +164,10 @@ class PlausibleSpec(Struct, forbid_unknown_fields=True):
     stuck: Duration | None = None
 
 
-East = Annotated[
-    Annotated[float, Meta(ge=-100_000, le=100_000)] | None, Meta(description="Metres east of the middle.")
-]
-North = Annotated[
-    Annotated[float, Meta(ge=-100_000, le=100_000)] | None, Meta(description="Metres north of the middle.")
-]
+Offset = Annotated[float, Meta(ge=-100_000, le=100_000)]
+FromTo = Annotated[list[Offset], Meta(min_length=2, max_length=2)]
+East = Annotated[Offset | None, Meta(description="Metres east of the middle.")]
+North = Annotated[Offset | None, Meta(description="Metres north of the middle.")]
 Longitude = Annotated[Annotated[float, Meta(ge=-180, le=180)] | None, Meta(description="Degrees east.")]
 Latitude = Annotated[Annotated[float, Meta(ge=-90, le=90)] | None, Meta(description="Degrees north.")]
 
@@ -203,8 +201,8 @@ class GivenSpec(Struct, kw_only=True):
         Meta(description="Who sends it, or several who do. One without a place in the inventory is mobile."),
     ] = None
     stream: Annotated[Stream | None, Meta(description="Left out: the source's, or the rule's.")] = None
-    east: East = None
-    north: North = None
+    east: Annotated[Offset | FromTo | None, Meta(description="Metres east of the middle.")] = None
+    north: Annotated[Offset | FromTo | None, Meta(description="Metres north of the middle.")] = None
     lon: Longitude = None
     lat: Latitude = None
 
