@@ -335,6 +335,8 @@ async def _consumer(settings: Settings, partitions: list[TopicPartition]) -> Asy
         isolation_level="read_committed",
         auto_offset_reset="none",
         fetch_max_wait_ms=100,
+        # What is fetched of each partition lies in memory unpacked, many times as much.
+        max_partition_fetch_bytes=256 * 1024,
     )
     await consumer.start()
     try:

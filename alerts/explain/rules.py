@@ -9,7 +9,7 @@ from alerts.agencies.wording import SEVERITY_WORDS, moment
 from alerts.alert import Alert
 from alerts.conditions.ladder import bound_value
 from alerts.explain.facts import Facts
-from alerts.explain.words import Words
+from alerts.explain.words import MEASURES, Words
 from alerts.rules.kinds import (
     CommuneRule,
     CountRule,
@@ -77,9 +77,10 @@ def condition(words: Words, first: Alert, rule: Rule | None) -> str:
     beyond = words.say("xuống tới" if below else "đạt", "at or below" if below else "at or above")
     if rule is None:
         beyond = words.say("tới", "beyond")
+    what = words.of(MEASURES.get(first.measure, {}), first.measure)
     return words.say(
-        f"{first.measure}: {value} lúc {moment(first.observed)}, {beyond} ngưỡng {bound} ({words.level(first)})",
-        f"{first.measure} was {value} at {moment(first.observed)}, {beyond} the bound {bound} ({words.level(first)})",
+        f"{what} {value} lúc {moment(first.observed)}, {beyond} ngưỡng {bound} ({words.level(first)})",
+        f"{what} was {value} at {moment(first.observed)}, {beyond} the bound {bound} ({words.level(first)})",
     )
 
 

@@ -186,7 +186,7 @@ def _course(words: Words, facts: Facts) -> Iterator[str]:
     alert = facts.changes[-1]
     if alert.peak is not None and alert.peaked is not None:
         peak, peaked = words.value(alert.peak, alert.unit), moment(alert.peaked)
-        yield words.say(f"Xấu nhất: {peak} lúc {peaked}", f"The worst: {peak} at {peaked}")
+        yield words.say(f"Xấu nhất đến lúc đó: {peak}, {peaked}", f"The worst until then: {peak}, {peaked}")
 
 
 def _commands(words: Words, facts: Facts, refusals: Refusals) -> Iterator[str]:

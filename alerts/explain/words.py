@@ -56,6 +56,18 @@ ACTIONS: dict[Action, Text] = {
     "release": {"vi": "phát hành", "en": "release"},
 }
 
+#: Measures by their names in the events; one that is not here goes by its name.
+MEASURES: dict[str, Text] = {
+    "level_m": {"vi": "Mực nước", "en": "Water level"},
+    "road_depth_m": {"vi": "Nước trên mặt đường", "en": "Water on the road"},
+    "rain_mm": {"vi": "Mưa", "en": "Rain"},
+    "salinity_permille": {"vi": "Độ mặn", "en": "Salinity"},
+    "speed_kmh": {"vi": "Tốc độ", "en": "Speed"},
+    "flow_vph": {"vi": "Lưu lượng", "en": "Flow"},
+    "occupancy": {"vi": "Độ chiếm dụng", "en": "Occupancy"},
+    "count": {"vi": "Số lượng", "en": "Count"},
+}
+
 #: What an agency was told, by the type of its message.
 TOLD: dict[str, Text] = {
     "alert": {"vi": "báo lần đầu", "en": "told"},

@@ -115,7 +115,7 @@ def test_why_it_was_raised() -> None:
     ]
     one = alert("a", 10, started=at(0), citation="Decision 05", evidence=evidence, label={"en": "BD1"})
     text = told(facts(one))
-    assert "level_m was 2 m at 07:10 08/10/2025, at or above the bound 1.9 m (BD1, moderate)" in text
+    assert "Water level was 2 m at 07:10 08/10/2025, at or above the bound 1.9 m (BD1, moderate)" in text
     assert "It had to stay so for 10 min: from 07:00 08/10/2025 to 07:10 08/10/2025" in text
     assert "Evidence: gauge-a 07:05 08/10/2025: 9 m (doubted: a jump that is not confirmed) [e2]" in text
     assert "Basis: Decision 05" in text
