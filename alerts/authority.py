@@ -9,6 +9,7 @@ from alerts.alert import Alert
 from alerts.commands import Command, Refusal
 from alerts.rules.policy import Policy, may
 
+
 def refusal(command: Command, alert: Alert | None, policy: Policy, now: datetime) -> Refusal | None:
     """Why a command is refused at `now`; None where it is done. `alert` is the one that it names, if it is known."""
     operators = {operator.id: operator for operator in policy.operators}

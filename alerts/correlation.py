@@ -249,8 +249,8 @@ class Correlation:
         self._publish(alert, now, appended_ms)
         self._signals(overflow)
         ended = before is not None and before.open and not alert.open
-        worse_or_milder = before is not None and before.severity != alert.severity
-        if (raised or ended or worse_or_milder) and self.suppression.concerns(alert):
+        moved = before is not None and (before.severity, before.area) != (alert.severity, alert.area)
+        if (raised or ended or moved) and self.suppression.concerns(alert):
             self._resuppress(now)
 
     def _publish(self, alert: Alert, now: datetime, appended_ms: int | None = None) -> None:

@@ -26,7 +26,9 @@ from alerts.rules.policy import Operator, Policy
 from alerts.rules.written import parse_rules
 from geo.registry import Registry
 from ioc.errors import UserError
+from ioc.operators import parse_operators
 from ioc.settings import Settings
+from streams.admin import ensure_agencies
 from streams.atlas import Atlas
 from streams.inventory import parse_inventory
 from streams.schemas import MEASURES
@@ -153,6 +155,10 @@ def _read(path: Path) -> str:
         raise UserError("cannot read a configuration file", f"{path}: {error}", "check the path") from None
 
 
+def _operators(path: Path | None) -> list[Operator]:
+    return [entry.operator for entry in parse_operators(_read(path), str(path))] if path else []
+
+
 def local_record(settings: Settings, registry: Registry) -> ConfigurationRecord:
     """What this installation's files say, with these maps. Raises `UserError` where one is missing or wrong."""
     rules = settings.rules_file or DEFAULT_RULES
@@ -165,6 +171,7 @@ def local_record(settings: Settings, registry: Registry) -> ConfigurationRecord:
         ],
         maintenance=_read(settings.maintenance_file) if settings.maintenance_file else "",
         subscriptions=_read(settings.subscriptions_file) if settings.subscriptions_file else "",
+        operators=_operators(settings.operators_file),
     )
     policy_of(
         record,
@@ -196,6 +203,8 @@ def publish_configuration(settings: Settings) -> Published:
     registry = installed_registry(settings)
     record = local_record(settings, registry)
     keep_used(settings, registry)
+    agencies = parse_subscriptions(record.subscriptions or NOTHING, "subscriptions")
+    ensure_agencies(settings, [subscription.agency for subscription in agencies])
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
     try:
         topic, hash_ = Topics.of(settings).config.name, record.hash.encode()

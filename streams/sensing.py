@@ -367,7 +367,7 @@ class Sensing:
             signal.number = self.state.signals
             # Never before what the same source told already: its clock may run ahead of the log's.
             state = self.sources.get(signal.subject)
-            latest = None
+            latest = (ahead or {}).get(signal.subject) or (state.time if state else None)
             signal.order = max(moment for moment in (signal.time, clock, latest) if moment is not None)
             signal.appended_ms = record.timestamp
             out.signals[signal.change] += 1

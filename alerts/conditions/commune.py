@@ -40,6 +40,8 @@ AFTER_ITS_SUMS = timedelta(microseconds=1)
 LATEST = 2 * MINUTE + AFTER_ITS_SUMS
 #: So many minutes are told as evidence.
 TOLD = 10
+#: What the subject of a simulated condition ends with: an exercise in a commune ends no real alert there.
+SIMULATED = "/simulated"
 #: Key of the one record of the communes that there are.
 _PRESENT = "present"
 
@@ -191,13 +193,14 @@ class CommuneMeans:
             return
         if self._codes is not None and commune not in self._codes:
             return
-        key = f"{sums.rule}|{commune}|{int(sums.simulated)}|{sums.run}"
+        # A replay that begins again goes on where it was: its runs are one time.
+        key = f"{sums.rule}|{commune}|{int(sums.simulated)}"
         state = self.communes.get(key) or CommuneState(
             rule=sums.rule, commune=commune, where=sums.where, simulated=sums.simulated, run=sums.run
         )
         if state.minutes and sums.minute <= state.minutes[-1].minute:
             return  # it was judged already
-        state = replace(state, waiting=_with(state.waiting, sums))
+        state = replace(state, waiting=_with(state.waiting, sums), run=sums.run)
         self.communes[key] = state
         self._note_due(key, state)
 
@@ -283,7 +286,7 @@ class CommuneMeans:
         return Signal(
             rule=rule.id,
             rule_version=rule.version,
-            subject=state.commune,
+            subject=f"{state.commune}{SIMULATED}" if state.simulated else state.commune,
             subject_name={"vi": name, "en": name},
             change=change.change,
             severity=level.severity if level else None,
