@@ -132,8 +132,12 @@ def test_the_recording_judged_in_memory_gives_the_systems_alert_changes(judged: 
     assert by_alert(again.changes) == by_alert(judged.changes)
 
 
-def test_a_part_begins_and_ends_with_the_clocks_that_were_asked_for(judged: Judged, tmp_path: Path) -> None:
-    """And holds exactly what the whole recording has between them."""
+@pytest.mark.parametrize("near", [10, 10_000])
+def test_a_part_begins_and_ends_with_the_clocks_that_were_asked_for(
+    judged: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    """And holds exactly what the whole recording has between them; whether its beginning was sought or read up to."""
+    monkeypatch.setattr("streams.seeking.NEAR", near)
     since, until = BEGIN + timedelta(minutes=21, seconds=3), BEGIN + timedelta(minutes=40)
     part = tmp_path / "part.ndjson.gz"
     record(judged.settings, part, Wanted(since, until, streams=("flood", "traffic")))
