@@ -23,9 +23,13 @@ def record(
     ],
     since: Annotated[
         str | None,
-        typer.Option("--from", help="First time, such as 2025-10-08T17:00:00+07:00.  [default: as far as it goes]"),
+        typer.Option(
+            "--from", help="First time, such as 2025-10-08T17:00:00+07:00.  [default: as far as it goes]"
+        ),
     ] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Last time.  [default: what is there now]")] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="Last time.  [default: what is there now]")
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on with what comes in, until --to or Ctrl-C.")
     ] = False,
@@ -97,7 +101,9 @@ def streams_of(text: str | None) -> tuple[str, ...]:
     names = {name.strip() for name in text.split(",")}
     if unknown := sorted(names - set(STREAMS)):
         raise UserError(
-            f"no stream is called {', '.join(unknown) or text}", "--streams", f"choose of {', '.join(STREAMS)}"
+            f"no stream is called {', '.join(unknown) or text}",
+            "--streams",
+            f"choose of {', '.join(STREAMS)}",
         )
     return tuple(stream for stream in STREAMS if stream in names)
 
@@ -105,7 +111,9 @@ def streams_of(text: str | None) -> tuple[str, ...]:
 def check_output(path: Path, overwrite: bool) -> None:
     """Whether a recording can be written there, before hours are spent. Raises `UserError` where it cannot."""
     if not path.name.endswith(SUFFIX):
-        raise UserError("a recording has another ending", str(path), f"call it {path.name.split('.')[0]}{SUFFIX}")
+        raise UserError(
+            "a recording has another ending", str(path), f"call it {path.name.split('.')[0]}{SUFFIX}"
+        )
     if not path.parent.is_dir():
         raise UserError("there is no such directory", str(path.parent), "make it first")
     if path.exists() and not overwrite:
@@ -120,9 +128,13 @@ def summary(path: Path, since: datetime | None, index: Index) -> list[str]:
         f"{index.size / 1000:.0f} kB"
     ]
     if since is not None and (index.first - since).total_seconds() > 60:
-        lines.append("it begins later than asked for: before that the log has nothing that all partitions have")
+        lines.append(
+            "it begins later than asked for: before that the log has nothing that all partitions have"
+        )
     if index.left_out:
-        lines.append(f"left out: {index.left_out} reports that could not be decoded; they may say who sent them")
+        lines.append(
+            f"left out: {index.left_out} reports that could not be decoded; they may say who sent them"
+        )
     if index.clocks_lacking:
         lines.append(f"{index.clocks_lacking} clock records were lacking in one partition or another")
     if len(index.configurations) > 1:
