@@ -26,6 +26,9 @@ ONLY, ANYBODY = "source", "anybody"
 #: An example is there to be read and to be run often.
 MOST_EVENTS, LONGEST = 5000, timedelta(days=3)
 
+#: No measure is as great; and neither infinite nor .nan.
+MOST = 1e9
+
 _GIVEN_KEYS = frozenset(GivenSpec.__struct_encode_fields__)
 _DAY = timedelta(days=1)
 
@@ -266,25 +269,33 @@ class _Reader:
         """The event's own fields, as they are written."""
         path: Path = ("given", index)
         written = self._problems.document.part((*self._path, *path))
-        fields = {key: value for key, value in written.items() if key not in _GIVEN_KEYS}
         measures, texts = self._streams.measures[stream], self._streams.texts.get(stream, frozenset())
-        for key, value in fields.items():
+        fields = {}
+        for key, value in written.items():
+            if key in _GIVEN_KEYS:
+                continue
             if key in measures:
-                numbers = value if isinstance(value, list) and len(value) == 2 else [value]
-                if not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
-                    self._add((*path, key), f"{value!r} is no number", "write a number, or [first, last]")
+                good = _is_number(value) or (
+                    isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+                )
+                what, remedy = "is no number", "write a number, or [first, last]"
             elif key in texts or key == "datum":
-                if not isinstance(value, str):
-                    self._add((*path, key), f"{value!r} is no text", "put it in quotes")
+                good = isinstance(value, str) and bool(value.strip())
+                what, remedy = "is no text", "put it in quotes"
             else:
-                self._add((*path, key), f"{stream} has no field {key}", self._streams.choose(stream))
-        for key in sorted(texts - fields.keys()):
+                self._add((*path, str(key)), f"{stream} has no field {key}", self._streams.choose(stream))
+                continue
+            if good:
+                fields[key] = value
+            else:
+                self._add((*path, key), f"{value!r} {what}", remedy)
+        for key in sorted(texts - written.keys()):
             self._add(path, f"an event of {stream} has a {key}", f"add `{key}: ...`")
         return fields
 
 
-def _names(senders: Mapping[str, Sender]) -> str:
-    return f"choose one of {', '.join(senders)}"
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
 
 
 def _at_share(value: Any, share: float) -> Any:
@@ -293,3 +304,7 @@ def _at_share(value: Any, share: float) -> Any:
         return value
     first, last = value
     return round(first + (last - first) * share, 6)
+
+
+def _names(senders: Mapping[str, Sender]) -> str:
+    return f"choose one of {', '.join(senders)}"
