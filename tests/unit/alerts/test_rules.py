@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import alerts
 from alerts.rules.kinds import (
@@ -24,7 +30,7 @@ from alerts.rules.policy import RuleSet
 from alerts.rules.streams import TEXTS
 from alerts.rules.written import parse_rules, read_rules
 from ioc.errors import UserError
-from ioc.yamlfile import FileErrors
+from ioc.yamlfile import Document, FileErrors
 from streams.schemas import EVENTS, MEASURES, Event
 
 HERE = Path(__file__).parent / "rules"
@@ -153,12 +159,17 @@ def refusal(text: str) -> str:
 def test_the_rules_that_ship_are_good() -> None:
     text = (Path(alerts.__file__).parent / "rules" / "default.yaml").read_text(encoding="utf-8")
     rules = parse_rules(text, "default.yaml", MEASURES).rules
-    assert [rule.id for rule in rules][:5] == [
+    assert [rule.id for rule in rules] == [
         "water-level",
+        "rising-water",
         "street-water",
         "slow-traffic",
         "vehicle-queue",
         "salinity",
+        "silent-source",
+        "flooded-street-reports",
+        "flooded-street-agreed",
+        "commune-traffic",
     ]
 
 
@@ -301,6 +312,48 @@ def test_all_problems_of_a_file_are_told_in_order() -> None:
 def test_not_a_file_of_rules(text: str) -> None:
     """Whatever is not a mapping with version and a list of rules is refused, never with a traceback."""
     refusal(text)
+
+
+def _parts(data: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container of a document, with a key in it."""
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        yield data, key
+        if isinstance(value, dict | list):
+            yield from _parts(value)
+
+
+WHATEVER = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 10**20),
+    st.floats(),
+    st.sampled_from(
+        ["", " ", "0m", "5m", "23:59", "9d", "flood", "report", "water-level", "agreed", "a", "é"]
+    ),
+    st.just([]),
+    st.just({}),
+    st.lists(st.sampled_from(["a", "b", 1, None]), max_size=3),
+    st.dictionaries(st.sampled_from(["threshold", "stream", "kind", "at"]), st.sampled_from(["a", 1, []])),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_no_file_ends_in_a_traceback(data: st.DataObject) -> None:
+    """Whatever stands in whatever place, and whatever is left out: it is good, or refused with place and remedy."""
+    document = deepcopy(Document(EVERY_KIND, "f").data)
+    for _ in range(data.draw(st.integers(1, 3))):
+        container, key = data.draw(st.sampled_from(list(_parts(document))))
+        if data.draw(st.booleans()):
+            container[key] = data.draw(WHATEVER)
+        else:
+            del container[key]
+    text = yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True)
+    try:
+        parse_rules(text, "rules.yaml", MEASURES)
+    except UserError as error:
+        problems = getattr(error, "problems", (error,))
+        assert all(p.what and p.remedy and p.where.startswith("rules.yaml:") for p in problems)
 
 
 def test_no_rules_are_good() -> None:

@@ -99,6 +99,14 @@ def test_examples_run_and_fail(tmp_path: Path) -> None:
     assert "2 of 3 examples are as expected" in result.stdout
 
 
+def test_the_examples_that_ship_are_as_expected() -> None:
+    """Every rule that ships has examples, and all of them hold on the maps of this installation."""
+    result = ioc("test")
+    assert result.exit_code == 0, result.output
+    assert "without an example" not in result.stdout
+    assert result.stdout.count("ok ") > 20
+
+
 @pytest.mark.parametrize("name", ["rules", "maintenance", "subscriptions", "inventory"])
 def test_a_schema_is_json(name: str) -> None:
     schema = json.loads(ioc("schema", name).stdout)
