@@ -143,11 +143,14 @@ def inputs(cluster: Cluster) -> set[str]:
     return {part.input for parts in (cluster.members, cluster.older, cluster.conditions) for part in parts}
 
 
-def value(rule: ClusterRule, cluster: Cluster) -> int:
-    """How many events, or for a fusion how many different inputs, are in the window."""
+def value(rule: ClusterRule, cluster: Cluster) -> float:
+    """How many events, or for a fusion how many different inputs, are in the window.
+
+    A float, as a stored one is: a restart must not change what is written.
+    """
     if isinstance(rule, FusionRule):
-        return len(inputs(cluster))
-    return len(cluster.members) + sum(older.count for older in cluster.older)
+        return float(len(inputs(cluster)))
+    return float(len(cluster.members) + sum(older.count for older in cluster.older))
 
 
 def levels_on(

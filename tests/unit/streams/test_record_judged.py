@@ -6,8 +6,11 @@ import random
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from alerts.alert import Alert
+from alerts.rules.kinds import CountRule, FusionRule
 from ioc.settings import Settings, load_settings
 from streams.configuration import Configuration, local_record
 from streams.cuts import Merge
@@ -124,3 +127,15 @@ def test_judging_piece_by_piece_makes_no_difference(
     pieces = judge(settings, configuration, evening)
     assert as_json(pieces.changes) == as_json(whole.changes)
     assert (pieces.located, pieces.dead, pieces.unjudged) == (whole.located, whole.dead, whole.unjudged)
+
+
+def test_what_is_told_is_the_same_after_it_was_stored(
+    settings: Settings, configuration: Configuration, evening: list[RawRecord]
+) -> None:
+    """A change that went through the log is written again to the byte: else a restart would show in the alerts, as
+    it did where a fusion counted its inputs in whole numbers that came back as fractions."""
+    changes = judge(settings, configuration, evening).changes
+    about_many = {rule.id for rule in configuration.rules if isinstance(rule, CountRule | FusionRule)}
+    assert about_many & {alert.rule for alert in changes}, "no alert of many sources: nothing is proven"
+    stored = [msgspec.json.decode(change, type=Alert) for change in as_json(changes)]
+    assert as_json(stored) == as_json(changes)
