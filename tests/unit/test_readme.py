@@ -77,6 +77,10 @@ def table(name: str, first: str) -> list[list[str]]:
     return rows
 
 
+#: Commands that have commands of their own.
+GROUPS = {group.typer_instance.info.name for group in app.registered_groups if group.typer_instance}
+
+
 def commands(line: str) -> Iterator[tuple[str, list[str]]]:
     """Each call of the program in a line of code: the command, empty for none, and its options.
 
@@ -85,7 +89,7 @@ def commands(line: str) -> Iterator[tuple[str, list[str]]]:
     for call in re.split(r"(?<![\w.-])ioc +", line)[1:]:
         words = call.split()
         command = "" if words[0].startswith("-") else words[0]
-        if command == "boundaries" and len(words) > 1:
+        if command in GROUPS and len(words) > 1 and not words[1].startswith("-"):
             command = f"{command} {words[1]}"
         yield command, [word for word in words if word.startswith("--")]
 
@@ -102,7 +106,7 @@ def test_every_command_and_option_exists(name: str) -> None:
         command: {option for parameter in of.params for option in parameter.opts} | {"--help"}
         for command, of in known.items()
     }
-    options["COMMAND"] = {"--help"}  # stands for any
+    options |= {group: {"--help"} for group in ("COMMAND", *GROUPS)}  # COMMAND stands for any
     called = [call for line in code(name) for call in commands(line)]
     assert set(known) - {""} <= {command for command, _ in called}
     wrong = [(command, given) for command, given in called if not set(given) <= options.get(command, set())]
