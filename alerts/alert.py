@@ -13,7 +13,7 @@ from alerts.model import AwareTime, Certainty, Doubt, Evidence, Severity, Text, 
 ChangeName = Literal[
     "raised", "escalated", "lowered", "updated", "cleared", "closed", "reopened",
     "acknowledged", "assigned", "commented", "shelved", "unshelved", "released",
-    "overdue", "suppressed", "resumed",
+    "overdue", "suppressed", "resumed", "withheld",
 ]  # fmt: skip
 
 

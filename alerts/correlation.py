@@ -40,6 +40,9 @@ KEPT_AFTER_END = timedelta(days=3)
 #: How long a command's id is remembered, so that one that is sent again is done once.
 COMMANDS_KEPT = timedelta(days=1)
 
+#: What falls due at one moment can make more fall due at it, but not for ever.
+AT_ONE_MOMENT = 1000
+
 #: What is taken in order.
 Item = Signal | Occurrence | Sums | Command
 
@@ -147,7 +150,10 @@ class Correlation:
         self._resuppress(now)
         self._effects.messages += self.addressing.configure(policy.subscriptions, self.open(), now)
         for alert in self.open():
-            self._schedule(alert)
+            withheld = lifecycle.withheld(alert, self.addressing.awaiting(alert), now)
+            if withheld is not None:
+                self._publish(withheld, now)
+            self._schedule(self.alerts[alert.id])
 
     def take(self, item: Item, now: datetime) -> None:
         """Take the next record; `now` is its order, or for a command that comes later the time that has passed."""
@@ -165,7 +171,12 @@ class Correlation:
 
     def pass_time(self, until: datetime, *, beyond: bool = True) -> None:
         """Do what falls due up to `until`, each at its moment; `beyond`: what falls due at that very moment too."""
+        last, times = None, 0
         while (due := self._next_due()) is not None and (due < until or (beyond and due == until)):
+            last, times = due, times + 1 if due == last else 1
+            if times > AT_ONE_MOMENT:
+                # Better to end than to hang unseen.
+                raise RuntimeError(f"what is due at {due.isoformat()} is not done")
             self._pass(due)
             self._reach(due)
 

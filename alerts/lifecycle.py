@@ -40,7 +40,7 @@ Trigger = Literal[
     "begins", "worse", "milder", "else", "clears", "stops",
     "acknowledge", "assign", "shelve", "unshelve", "comment", "close", "release",
     "shelf-ends", "overdue",
-    "suppress", "resume",
+    "suppress", "resume", "withhold",
 ]  # fmt: skip
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 
@@ -63,6 +63,7 @@ TABLE: dict[tuple[State, Trigger], tuple[ChangeName, State]] = {
     ("new", "overdue"): ("overdue", "new"),
     ("new", "suppress"): ("suppressed", "new"),
     ("new", "resume"): ("resumed", "new"),
+    ("new", "withhold"): ("withheld", "new"),
     #
     ("acknowledged", "worse"): ("escalated", "new"),
     ("acknowledged", "milder"): ("lowered", "acknowledged"),
@@ -76,6 +77,7 @@ TABLE: dict[tuple[State, Trigger], tuple[ChangeName, State]] = {
     ("acknowledged", "release"): ("released", "acknowledged"),
     ("acknowledged", "suppress"): ("suppressed", "acknowledged"),
     ("acknowledged", "resume"): ("resumed", "acknowledged"),
+    ("acknowledged", "withhold"): ("withheld", "acknowledged"),
     #
     ("shelved", "worse"): ("escalated", "new"),
     ("shelved", "milder"): ("lowered", "shelved"),
@@ -90,6 +92,7 @@ TABLE: dict[tuple[State, Trigger], tuple[ChangeName, State]] = {
     ("shelved", "release"): ("released", "shelved"),
     ("shelved", "suppress"): ("suppressed", "shelved"),
     ("shelved", "resume"): ("resumed", "shelved"),
+    ("shelved", "withhold"): ("withheld", "shelved"),
     #
     ("closed", "worse"): ("reopened", "new"),
     ("closed", "comment"): ("commented", "closed"),
@@ -359,6 +362,14 @@ def suppressed(alert: Alert, reason: str, now: datetime) -> Alert | None:
     return replace(
         _as_seen(alert, row[0], max(now, alert.time)), suppressed=reason, reason=reason, waiting_since=waiting
     )
+
+
+def withheld(alert: Alert, agencies: list[str], now: datetime) -> Alert | None:
+    """The alert once other agencies than before wait for its release; None where that changes nothing."""
+    row = TABLE.get((state_of(alert), "withhold"))
+    if row is None or alert.awaiting == agencies:
+        return None
+    return replace(_as_seen(alert, row[0], max(now, alert.time)), awaiting=agencies)
 
 
 def diagram() -> str:

@@ -42,9 +42,6 @@ KEPT_AFTER_CLOSE = timedelta(days=31)
 #: latest alone would do.
 MOST_REFERENCES = 50
 
-#: When more time than this passes at once (a gap in the log), the heartbeats of the gap are told as one, the last.
-GAP = timedelta(hours=1)
-
 
 class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one agency was told of one alert."""
@@ -157,16 +154,8 @@ class Addressing:
             return []
         return [self._tell(subscription, told, alert, now)]
 
-    def pass_time(
-        self, due: datetime, open_alerts: Iterable[Alert], until: datetime | None = None, run: str = ""
-    ) -> list[Message]:
-        """What is due up to this moment: alerts that waited for hours, at midnight all that is open, heartbeats.
-
-        `until` is the time up to which all will be passed, where that is known: when it is further away than `GAP`,
-        the heartbeats up to it are told as one, the last, so that a gap of days in the log floods nobody. Without
-        it each is told at its moment. So which heartbeats there are may depend on how time is passed; what is told
-        of alerts never does.
-        """
+    def pass_time(self, due: datetime, open_alerts: Iterable[Alert], run: str = "") -> list[Message]:
+        """What is due up to this moment: alerts that waited for hours, at midnight all that is open, heartbeats."""
         self._first = None
         alerts: dict[str, Alert] = {}
         messages: list[Message] = []
@@ -184,14 +173,8 @@ class Addressing:
                 dues = replace(dues, midnight=next_midnight(due))
                 new_day = True
             if dues.heartbeat <= due:
-                following = next_beat(subscription.heartbeat, due)
-                if until is not None and until - due > GAP:
-                    # Not at all where more are due: the last of them will be told.
-                    following = max(
-                        following, next_beat(subscription.heartbeat, until) - subscription.heartbeat
-                    )
                 beating.append(agency)
-                dues = replace(dues, heartbeat=following)
+                dues = replace(dues, heartbeat=next_beat(subscription.heartbeat, due))
             if dues != self._dues[agency]:
                 self._dues[agency] = dues
         if new_day:

@@ -39,7 +39,7 @@ CATEGORIES = {
     "storm": "Met",
     "salinity": "Env",
     "traffic": "Transport",
-    "sensor": "Infra",
+    "equipment": "Infra",
 }
 LANGUAGES = {"vi": "vi-VN", "en": "en-US"}
 SENDER_NAME: Text = {

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from alerts.agencies.addressing import GAP, MOST_REFERENCES, Addressing
+from alerts.agencies.addressing import MOST_REFERENCES, Addressing
 from alerts.agencies.dues import LOCAL
 from alerts.agencies.messages import AgencyAlert, Heartbeat, Message
 from alerts.alert import Acknowledgement, Alert, Comment
@@ -334,21 +334,6 @@ def test_heartbeats_are_aligned_and_say_what_is_open() -> None:
     assert {tuple(beat.open) for beat in beats} == {("a",), ("a", "b")}
     driver.change(moved(alert("a"), "cleared"), at(5))
     assert beats_in(driver.pass_to(at(6)))[0].open == []
-
-
-def test_a_gap_in_the_log_is_one_heartbeat_beyond_the_last_due() -> None:
-    """Where it is known that time jumps by days, two heartbeats are told, and all midnights."""
-    driver = Driver(subscription())
-    driver.change(alert(), at(0))
-    until, messages = at(0) + timedelta(days=3), []
-    while (due := driver.addressing.next_due()) is not None and due <= until:
-        messages += driver.addressing.pass_time(due, driver.open.values(), until)
-    assert [beat.time for beat in beats_in(messages)] == [at(1), until]
-    assert len(alerts_in(messages)) == 3
-    short = at(0) + timedelta(days=3) + GAP
-    while (due := driver.addressing.next_due()) is not None and due <= short:
-        messages += driver.addressing.pass_time(due, driver.open.values(), short)
-    assert len(beats_in(messages)) == 2 + 60
 
 
 def test_at_midnight_all_that_is_open_is_told_again() -> None:

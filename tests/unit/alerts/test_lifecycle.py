@@ -83,6 +83,8 @@ def pull(alert: Alert | None, trigger: Trigger) -> Alert | None:
             return lifecycle.shelf_ended(alert, at(5))
         case "overdue":
             return lifecycle.overdue(alert, at(5))
+        case "withhold":
+            return lifecycle.withheld(alert, ["army"], at(5))
         case "suppress":
             return lifecycle.suppressed(alert, "maintenance:m", at(5))
         case "resume":
