@@ -131,14 +131,16 @@ def _configurations(
     """The present configuration and the one to try."""
     import msgspec
 
-    from streams.rehearsal import ready
+    from streams.configuration import with_maps
     from streams.shelf import Shelf
 
     changes = {name: _text(path) for name, path in (("rules", rules), ("inventory", inventory)) if path}
     shelf = Shelf(settings)
     present = f"of {events.present}"
-    before = ready(events.record, shelf, rules_name=f"rules {present}", inventory_name=f"inventory {present}")
-    after = ready(
+    before = with_maps(
+        events.record, shelf, rules_name=f"rules {present}", inventory_name=f"inventory {present}"
+    )
+    after = with_maps(
         msgspec.structs.replace(events.record, **changes),
         shelf,
         rules_name=str(rules or f"rules {present}"),

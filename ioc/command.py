@@ -135,7 +135,7 @@ def open_(
     import asyncio
 
     from alerts.commands import Opening
-    from streams.commanding import partition_of, present, where_of
+    from streams.commanding import present, where_of
     from streams.configuration import Configurations
     from streams.shelf import Shelf
     from streams.topics import Topics
@@ -154,7 +154,7 @@ def open_(
         "open",
         operator,
         wait,
-        partition_of(Topics.of(settings), where),
+        Topics.of(settings).province_partition(where.province),
         text=text,
         opening=opening,
     )

@@ -20,7 +20,7 @@ from alerts.rules.policy import may
 from maps.live import Live
 from maps.picture import LOCAL
 from maps.signin import answer, operator_of, refuse
-from streams.commanding import NotSent, Sender, Unconfirmed, new_command_id, partition_of
+from streams.commanding import NotSent, Sender, Unconfirmed, new_command_id
 from streams.topics import Topics
 
 #: Longest time that an alert is shelved for at once.
@@ -157,4 +157,4 @@ def _opening(asked: CommandRequest, desk: Desk, event_ms: int | None) -> tuple[O
     if where is None:
         raise Unusable(503, "no-map")
     opening = Opening(hazard=wanted.hazard, title=title, severity=wanted.severity, where=where)
-    return opening, partition_of(desk.topics, where)
+    return opening, desk.topics.province_partition(where.province)

@@ -69,12 +69,6 @@ def where_of(atlas: Atlas, lon: float, lat: float, time: datetime) -> Where:
     )
 
 
-def partition_of(topics: Topics, where: Where) -> int:
-    """The partition of an alert at that place: as sense has it, what lies in no province is the first one's."""
-    province = where.province or ""
-    return topics.province_partition(province) if province in topics.provinces else 0
-
-
 def record_of(topics: Topics, command: Command, partition: int) -> tuple[str, bytes, bytes]:
     """Topic, key and value of a command for the province of this partition."""
     return topics.signals.name, topics.provinces[partition].encode(), msgspec.json.encode(command)

@@ -120,6 +120,35 @@ class Configuration:
         )
 
 
+class MapMissing(UserError):
+    """This machine does not have a boundary set that a configuration names."""
+
+    def __init__(self, ref: str, hash_: str) -> None:
+        super().__init__(
+            f"boundary set {ref}",
+            f"configuration {hash_} names it, it is not here",
+            "see ioc boundaries import",
+        )
+
+
+def with_maps(
+    record: ConfigurationRecord, shelf: Shelf, *, rules_name: str, inventory_name: str
+) -> Configuration:
+    """A configuration with its maps, ready to judge by; the names are said in errors.
+
+    Raises `MapMissing` where this machine lacks one of its maps, and what `Configuration.of` does.
+    """
+    sheets = []
+    for sheet in record.boundaries:
+        found = shelf.find(sheet.ref)
+        if found is None:
+            raise MapMissing(sheet.ref, record.hash)
+        sheets.append(replace(found, valid_from=sheet.since, valid_until=sheet.until))
+    return Configuration.of(
+        record, shelf.atlas(Registry(sheets)), rules_name=rules_name, inventory_name=inventory_name
+    )
+
+
 def policy_of(record: ConfigurationRecord, rules_name: str, **names: str) -> Policy:
     """All of a record that judges but the inventory and the maps, checked.
 
@@ -258,17 +287,12 @@ class Configurations:
         return ""
 
     def _make(self, record: ConfigurationRecord) -> Configuration | str:
-        sheets = []
-        for sheet in record.boundaries:
-            found = self._shelf.find(sheet.ref)
-            if found is None:
-                return (
-                    f"boundary set {sheet.ref} of configuration {record.hash}: import it on this machine too"
-                )
-            sheets.append(replace(found, valid_from=sheet.since, valid_until=sheet.until))
-        return Configuration.of(
-            record,
-            self._shelf.atlas(Registry(sheets)),
-            rules_name=f"rules of {record.hash}",
-            inventory_name=f"inventory of {record.hash}",
-        )
+        try:
+            return with_maps(
+                record,
+                self._shelf,
+                rules_name=f"rules of {record.hash}",
+                inventory_name=f"inventory of {record.hash}",
+            )
+        except MapMissing as missing:
+            return f"{missing.what} of configuration {record.hash}: import it on this machine too"

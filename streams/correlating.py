@@ -224,7 +224,11 @@ def _order(record: Record) -> Order:
             return record.order, 2, f"{time}|{record.stream}|{record.source}|{record.event}"
         case Sums():
             minute = f"{record.minute.timestamp():012.0f}"
-            return record.order, 3, f"{record.rule}|{minute}|{record.where.commune}|{record.partition}|{record.simulated}"
+            return (
+                record.order,
+                3,
+                f"{record.rule}|{minute}|{record.where.commune}|{record.partition}|{record.simulated}",
+            )
         case Command():
             return record.time or _AT_ONCE, 4, record.id
 

@@ -22,9 +22,8 @@ from ioc.settings import Settings
 from streams.configuration import Configuration
 from streams.inventory import parse_inventory
 from streams.offline import judge
-from streams.replay import partition_of
 from streams.schemas import CLOCK_KEY, Clock
-from streams.topics import Topics
+from streams.topics import Topics, partition_of
 
 #: A clock record each so often; a live system has one a second, and no outcome depends on it.
 CLOCK_EVERY = timedelta(seconds=10)

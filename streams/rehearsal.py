@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
-from geo.registry import Registry
 from ioc.errors import UserError
 from ioc.settings import Settings
 from streams.configuration import Configuration, ConfigurationRecord
 from streams.offline import Result, judge
 from streams.recording import ClockLine, RawLine
 from streams.recording_index import load_configurations, load_index, read_between
-from streams.replay import partition_of
 from streams.schemas import CLOCK_KEY, Clock
-from streams.shelf import Shelf
-from streams.topics import Topics
+from streams.topics import Topics, partition_of
 
 #: Topic, partition, key and value.
 RawRecord = tuple[str, int, bytes | None, bytes | None]
@@ -46,7 +41,6 @@ def raw_records(
     """
     topics = {stream: topic.name for stream, topic in Topics.of(settings).raw.items()}
     clocks = [(name, number) for name in topics.values() for number in range(settings.raw_partitions)]
-    partition = lru_cache(100_000)(lambda key: partition_of(key, settings.raw_partitions))
     for line in read_between(recording, since, until):
         if isinstance(line, ClockLine):
             value = msgspec.json.encode(Clock(clock=line.clock, config=config, run=line.run))
@@ -56,10 +50,10 @@ def raw_records(
                 heard(line.clock)
         elif isinstance(line, RawLine):
             key = line.key.encode()
-            yield topics[line.stream], partition(key), key, line.raw
+            yield topics[line.stream], partition_of(key, settings.raw_partitions), key, line.raw
         else:
             key = line.source.encode()
-            yield topics[line.stream], partition(key), key, line.event
+            yield topics[line.stream], partition_of(key, settings.raw_partitions), key, line.event
 
 
 def judge_recording(
@@ -96,25 +90,3 @@ def recorded_configuration(recording: Path) -> ConfigurationRecord | None:
             str(error),
             "judge by the installation's instead",
         ) from None
-
-
-def ready(
-    record: ConfigurationRecord, shelf: Shelf, *, rules_name: str, inventory_name: str
-) -> Configuration:
-    """A configuration with its maps, to judge by; the names are said in errors.
-
-    Raises `UserError` where it has an error, or this machine lacks one of its maps.
-    """
-    sheets = []
-    for sheet in record.boundaries:
-        found = shelf.find(sheet.ref)
-        if found is None:
-            raise UserError(
-                f"boundary set {sheet.ref} is not on this machine",
-                f"configuration {record.hash} names it",
-                "import it: ioc boundaries import",
-            )
-        sheets.append(replace(found, valid_from=sheet.since, valid_until=sheet.until))
-    return Configuration.of(
-        record, shelf.atlas(Registry(sheets)), rules_name=rules_name, inventory_name=inventory_name
-    )

@@ -16,12 +16,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
 import msgspec
-from kafka.partitioner.default import murmur2
 
 from ioc.errors import UserError
 from ioc.health import Health
@@ -31,7 +29,7 @@ from streams.current import CurrentConfiguration
 from streams.rawlog import Fenced, RawLog, Record, Unanswered
 from streams.recording import ClockLine, EventLine, RawLine, first_and_last_clock, read_recording
 from streams.schemas import CLOCK_KEY, Clock
-from streams.topics import Topics
+from streams.topics import Topics, partition_of
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +219,7 @@ class Transactions:
         """`clocks` are the partitions that get clock records; `config` says which configuration is current."""
         self._topics = {stream: topic.name for stream, topic in Topics.of(settings).raw.items()}
         self._clocks, self._config = tuple(clocks), config
-        self._partition = lru_cache(100_000)(lambda key: partition_of(key, settings.raw_partitions))
+        self._partitions = settings.raw_partitions
 
     def of(self, steps: list[Step]) -> _Transaction:
         """One transaction of several steps of one run."""
@@ -231,7 +229,7 @@ class Transactions:
         for step in steps:
             for stream, key, value in step.records:
                 events[stream] = events.get(stream, 0) + 1
-                records.append((self._topics[stream], self._partition(key), key, value))
+                records.append((self._topics[stream], partition_of(key, self._partitions), key, value))
             value = msgspec.json.encode(Clock(clock=step.clock, config=config, run=step.run))
             records.extend((topic, number, CLOCK_KEY, value) for topic, number in self._clocks)
         return _Transaction(records, events, steps[-1].run, steps[-1].clock)
@@ -239,11 +237,6 @@ class Transactions:
     def size(self, step: Step) -> int:
         """Number of records that a step becomes."""
         return len(step.records) + len(self._clocks)
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that Kafka's default partitioner gives a key."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 class _Writer:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import msgspec
-from aiokafka.partitioner import murmur2
 from msgspec import UNSET
 
 from alerts.model import Doubt, Where
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
 from streams.schemas import DeadLetter, Event, Place
-from streams.topics import Topics
+from streams.topics import Topics, partition_of
 from streams.transactions import Effects
 
 _encode = msgspec.json.encode
@@ -35,12 +33,6 @@ class Outcome:
     left_out: int = 0
     signals: Counter[str] = field(default_factory=Counter)
     touched: dict[str, None] = field(default_factory=dict)
-
-
-@lru_cache(maxsize=1_000_000)
-def partition_of(key: str, partitions: int) -> int:
-    """The partition that Kafka's default partitioner gives a key."""
-    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
 class Writer:
@@ -65,7 +57,7 @@ class Writer:
         for why in doubts.values():
             out.doubted.update(why)
         topic = self._topics.located
-        key = known(place.commune) or ""
+        key = (known(place.commune) or "").encode()
         # The event's own fields stay as they are encoded; what was found out is put behind them.
         value = b'%s,"stream":%s,"place":%s%s}' % (
             _encode(event)[:-1],
@@ -73,13 +65,12 @@ class Writer:
             _encode(place),
             b',"doubts":%s' % _encode(doubts) if doubts else b"",
         )
-        out.effects.add(topic.name, partition_of(key, topic.partitions), key.encode(), value)
+        out.effects.add(topic.name, partition_of(key, topic.partitions), key, value)
 
     def signal(self, message: Signal | Occurrence | Sums, where: Where, out: Outcome) -> None:
         """A record for the province of a place."""
         province = where.province or ""
-        # What lies outside every commune has no province: the first one's operators see it.
-        partition = self._topics.province_partition(province) if province in self._topics.provinces else 0
+        partition = self._topics.province_partition(province)
         out.effects.add(self._topics.signals.name, partition, province.encode(), _encode(message))
 
     def to_all(self, message: Passed | Switch, out: Outcome) -> None:

@@ -28,10 +28,10 @@ from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord
 from streams.occurrences import Counted
 from streams.schemas import MEASURES, Clock, DeadLetter, Event, Place
-from streams.sensed import Outcome, Writer, partition_of, where_of
+from streams.sensed import Outcome, Writer, where_of
 from streams.sums import MinuteSums
 from streams.switching import Side, switch
-from streams.topics import Topics
+from streams.topics import Topics, partition_of
 
 #: Key of the partition's own state, beside those of its sources; no source can be called so.
 PARTITION_KEY = b"\x00partition"
@@ -203,7 +203,7 @@ class Sensing:
         owned = [
             source
             for source in after.sources.values()
-            if source.stream == self.stream and partition_of(source.id, partitions) == self.partition
+            if source.stream == self.stream and partition_of(source.id.encode(), partitions) == self.partition
         ]
         now = clock.clock
         ahead = {name: state.time for name, state in self.sources.items() if state.time and state.time > now}
@@ -277,7 +277,7 @@ class Sensing:
         source, state = self._source(name), self.sources[name]
         if source is not None and source.stream == self.stream and state.time is not None:
             partitions = self._topics.raw[self.stream].partitions
-            if partition_of(name, partitions) != self.partition:
+            if partition_of(name.encode(), partitions) != self.partition:
                 self._misplaced.add(name)
 
     def _event(self, event: Event, place: Place, record: RawRecord, out: Outcome) -> None:

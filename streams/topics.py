@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+from aiokafka.partitioner import murmur2
 
 from ioc.settings import Settings
 
@@ -121,12 +124,15 @@ class Topics:
             30 * DAY_MS,
         )
 
-    def province_partition(self, province: str) -> int:
+    def province_partition(self, province: str | None) -> int:
         """The partition of `signals` and of all that correlate writes that belongs to a province.
 
-        Raises `KeyError` for a province that this installation does not serve.
+        What lies in no province that is served has the first one's: its operators see it.
         """
-        try:
-            return self.provinces.index(province)
-        except ValueError:
-            raise KeyError(province) from None
+        return self.provinces.index(province) if province in self.provinces else 0
+
+
+@lru_cache(maxsize=200_000)  # in Python it would be much of the work for an event
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition that Kafka's default partitioner gives a key."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)

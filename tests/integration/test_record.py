@@ -19,11 +19,11 @@ import pytest
 from alerts.alert import Alert
 from ioc.errors import UserError
 from ioc.settings import Settings
-from streams.configuration import DEFAULT_RULES
+from streams.configuration import DEFAULT_RULES, with_maps
 from streams.recorder import Wanted, record
 from streams.recording import ClockLine, EventLine, Line, clock_text, event_text, raw_text, read_recording
 from streams.recording_index import configurations_path, load_index, read_between
-from streams.rehearsal import judge_recording, ready, recorded_configuration
+from streams.rehearsal import judge_recording, recorded_configuration
 from streams.replay import run_replay
 from streams.shelf import Shelf
 from tests.conftest import Kafka
@@ -126,7 +126,7 @@ def test_the_recording_judged_in_memory_gives_the_systems_alert_changes(judged: 
     assert configuration is not None
     again = judge_recording(
         judged.settings,
-        ready(configuration, Shelf(judged.settings), rules_name="rules", inventory_name="inventory"),
+        with_maps(configuration, Shelf(judged.settings), rules_name="rules", inventory_name="inventory"),
         judged.recording,
     )
     assert by_alert(again.changes) == by_alert(judged.changes)

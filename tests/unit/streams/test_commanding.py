@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from alerts.commands import Command
-from alerts.model import Where
 from alerts.signals import Passed, Signal
 from ioc.errors import UserError
 from ioc.ports import free_port
@@ -19,7 +18,6 @@ from streams.commanding import (
     NotSent,
     find_alert,
     new_command_id,
-    partition_of,
     present,
     record_of,
     send,
@@ -41,7 +39,7 @@ def nowhere() -> Settings:
 def test_a_command_goes_where_its_alert_is_judged() -> None:
     """The partition is the province's; like the signals of what lies in none, such commands go to the first."""
     topics = Topics.of(nowhere())
-    assert [partition_of(topics, Where(province=code)) for code in ("92", "93", "01", None)] == [0, 1, 0, 0]
+    assert [topics.province_partition(code) for code in ("92", "93", "01", None)] == [0, 1, 0, 0]
     topic, key, value = record_of(topics, COMMAND, 1)
     assert (topic, key) == (topics.signals.name, b"93")
     assert msgspec.json.decode(value, type=Command | Signal | Passed) == COMMAND, (

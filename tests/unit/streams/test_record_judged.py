@@ -12,12 +12,12 @@ import pytest
 from alerts.alert import Alert
 from alerts.rules.kinds import CountRule, FusionRule
 from ioc.settings import Settings, load_settings
-from streams.configuration import Configuration, local_record
+from streams.configuration import Configuration, local_record, with_maps
 from streams.cuts import Merge
 from streams.offline import MemoryRecord, as_json, judge
 from streams.recorder import Encoder, Writer, take
 from streams.recording import first_and_last_clock
-from streams.rehearsal import RawRecord, raw_records, ready
+from streams.rehearsal import RawRecord, raw_records
 from streams.replay import Tape, Transactions
 from streams.schemas import CLOCK_KEY
 from streams.shelf import Shelf, installed_registry
@@ -35,7 +35,7 @@ def settings() -> Settings:
 @pytest.fixture(scope="module")
 def configuration(settings: Settings) -> Configuration:
     record = local_record(settings, installed_registry(settings))
-    return ready(record, Shelf(settings), rules_name="rules", inventory_name="inventory")
+    return with_maps(record, Shelf(settings), rules_name="rules", inventory_name="inventory")
 
 
 def published(settings: Settings, recording: Path, config: str) -> list[RawRecord]:

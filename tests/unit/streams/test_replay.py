@@ -14,8 +14,9 @@ from kafka.partitioner import DefaultPartitioner
 from ioc.errors import UserError
 from ioc.settings import load_settings
 from streams.recording import ClockLine, EventLine, RawLine, first_and_last_clock, read_recording
-from streams.replay import Start, Step, Tape, Transactions, partition_of, run_replay
+from streams.replay import Start, Step, Tape, Transactions, run_replay
 from streams.schemas import CLOCK_KEY, Clock
+from streams.topics import partition_of
 
 T = "2025-10-08T{}+07:00"
 LINES = [

@@ -30,8 +30,8 @@ from alerts.rules.policy import Operator
 from ioc.settings import load_settings
 from streams.configuration import Configuration, ConfigurationRecord, Sheet
 from streams.offline import MemorySystem
-from streams.replay import partition_of
 from streams.schemas import CLOCK_KEY
+from streams.topics import partition_of
 from tests.unit.whole.world import RULES, WorldRules, atlas_with_border_at, inventory
 
 START = datetime.fromisoformat("2025-10-08T12:00:00+07:00")
