@@ -53,7 +53,7 @@ def test_a_file_that_is_written_can_be_read(tmp_path: Path) -> None:
 
 #: What stands in the file, and what is said of it: place, part and reason.
 BAD = {
-    "not yaml": ("version: [", r"not valid YAML: staff\.yaml:1:\d+"),
+    "not yaml": ("version: [}", r"not valid YAML: staff\.yaml:1:\d+"),
     "no version": ("operators: []", r"missing required field `version`"),
     "another version": ("version: 2\noperators: []", r"staff\.yaml:1:10: version"),
     "no operators": ("version: 1", r"missing required field `operators`"),
