@@ -15,9 +15,12 @@ from msgspec import Struct
 from alerts.model import AwareTime, Source
 from alerts.rules.kinds import SilenceLevel, SilenceRule
 
+#: What stands in the place of the last event's id, before the hash of the configuration that listed the source first.
+NEVER_HEARD = "inventory@"
+
 
 class Heard(Struct, frozen=True):
-    """The last sign of a source: its last event, or `inventory@HASH` of the configuration that listed it first."""
+    """The last sign of a source: its last event, or that the inventory listed it."""
 
     event: str
     time: AwareTime

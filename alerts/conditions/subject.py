@@ -8,7 +8,7 @@ from alerts.conditions.ladder import LadderState
 from alerts.conditions.minutes import Said
 from alerts.conditions.quality import Readings
 from alerts.conditions.rate import RateState
-from alerts.conditions.silence import Heard, SilenceState
+from alerts.conditions.silence import NEVER_HEARD, Heard, SilenceState
 from alerts.model import AwareTime, Source, Text, Where
 
 
@@ -38,7 +38,7 @@ class SourceState(Struct, kw_only=True, omit_defaults=True):
         if self.time is not None:
             return Heard(self.event, self.time)
         assert self.listed is not None, "a source is known because it was heard or because it is listed"
-        return Heard(f"inventory@{self.listed_by}", self.listed)
+        return Heard(f"{NEVER_HEARD}{self.listed_by}", self.listed)
 
 
 class Subject(Struct, frozen=True):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from alerts.agencies.wording import SEVERITY_WORDS, moment
 from alerts.alert import Alert
 from alerts.conditions.ladder import bound_value
+from alerts.conditions.silence import NEVER_HEARD
 from alerts.explain.facts import Facts
 from alerts.explain.words import MEASURES, Words
 from alerts.rules.kinds import (
@@ -36,6 +37,11 @@ def condition(words: Words, first: Alert, rule: Rule | None) -> str:
         return words.say(
             f"Quy tắc {first.subject} có nhiều cảnh báo hơn giới hạn ({bound}); các cảnh báo thêm bị ẩn",
             f"The rule {first.subject} had more alerts than its limit ({bound}); the further ones are suppressed",
+        )
+    if isinstance(rule, SilenceRule) and first.start_event.startswith(NEVER_HEARD):
+        return words.say(
+            f"Nguồn chưa từng gửi gì; có trong danh mục từ {moment(first.started)}, quá {bound}",
+            f"The source was never heard; it has been in the inventory since {moment(first.started)}, over {bound}",
         )
     if isinstance(rule, SilenceRule):
         return words.say(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from alerts.agencies.messages import AgencyAlert
 from alerts.alert import Acknowledgement, Alert, Comment
 from alerts.commands import Command, CommandOutcome
+from alerts.conditions.silence import NEVER_HEARD
 from alerts.explain.facts import Facts, Reading
 from alerts.explain.telling import as_lines, explain
 from alerts.explain.words import LANGUAGES, duration
@@ -228,6 +229,15 @@ def test_every_kind_of_rule_says_what_it_asked_for_and_what_ends_it(rule: Rule, 
     if isinstance(rule, CountRule | FusionRule):
         expiry = {"vi": "không phải báo yên", "en": "no all-clear"}[language]
         assert expiry in sections[2].lines[0]
+
+
+def test_a_source_that_was_never_heard_has_no_last_time() -> None:
+    """It is said to be listed since then, not to have been heard last."""
+    silence = next(rule for rule in OTHERS if isinstance(rule, SilenceRule))
+    never = alert("a", 0, start_event=f"{NEVER_HEARD}f00", value=3600.0, bound=3600.0, unit="s")
+    text = told(facts(never, rules={"v1": silence}, now=at(1)))
+    assert "was never heard" in text
+    assert "last at" not in text
 
 
 @pytest.mark.parametrize("name", ["manual", "limit"])
