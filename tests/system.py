@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from alerts.agencies.messages import AgencyAlert, Message
 from alerts.alert import Alert
+from alerts.commands import CommandOutcome
 from alerts.model import AwareTime
 from ioc.settings import Settings
 from ioc.shutdown import child_setup
 from streams.correlating import FRONTIER_KEY
 from streams.topics import Topics
 
+T = TypeVar("T")
+
 
 def environment(settings: Settings) -> dict[str, str]:
     """This process's environment with all settings in it."""
     return {**os.environ, **settings.environment()}
+
+
+def ioc(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`ioc ARGUMENTS` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "ioc", *arguments],
+        env={**environment(settings), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def until(found: Callable[[], T | None], seconds: float, otherwise: Callable[[], str]) -> T:
+    """What `found` returns, once that is something true."""
+    deadline = time.monotonic() + seconds
+    while not (result := found()):
+        assert time.monotonic() < deadline, otherwise()
+        time.sleep(0.1)
+    return result
 
 
 class System:
@@ -121,6 +149,50 @@ def alert_changes(settings: Settings) -> list[Alert]:
     return [decode(record.value) for record in read_all(settings, Topics.of(settings).alert_changes.name)]
 
 
+def messages(settings: Settings, agency: str) -> list[Message]:
+    """Every committed message to an agency, heartbeats included, in the order of the log."""
+    decode = msgspec.json.Decoder(Message).decode
+    return [decode(record.value) for record in read_all(settings, Topics.of(settings).agency(agency).name)]
+
+
+def told(settings: Settings, agency: str) -> list[AgencyAlert]:
+    """The messages to an agency without the heartbeats."""
+    return [message for message in messages(settings, agency) if isinstance(message, AgencyAlert)]
+
+
+def outcomes(settings: Settings) -> list[CommandOutcome]:
+    """What became of every command, in the order of the log."""
+    decode = msgspec.json.Decoder(CommandOutcome).decode
+    return [decode(record.value) for record in read_all(settings, Topics.of(settings).audit.name)]
+
+
+class Sources:
+    """Sends readings of street gauges to ioc.flood as the sources themselves would: one event each, made now."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = Topics.of(settings).raw["flood"].name
+        self._producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
+        self._number = itertools.count(1)
+
+    def say(self, source: str, road_depth_m: float, **fields: Any) -> str:
+        """One reading, at a point in Cần Thơ if `fields` name no other; returns the event's id once it is written."""
+        event = {
+            "id": f"{source}-{next(self._number)}",
+            "source": source,
+            "time": datetime.now(UTC).isoformat(),
+            "lon": 105.78,
+            "lat": 10.03,
+            "road_depth_m": road_depth_m,
+            **fields,
+        }
+        value = json.dumps(event).encode()
+        self._producer.send(self._topic, key=source.encode(), value=value).get(timeout=10)
+        return str(event["id"])
+
+    def close(self) -> None:
+        self._producer.close()
+
+
 def wait_until_judged(system: System, until: datetime, seconds: float) -> None:
     """Wait until correlate has passed a time in every raw partition, as its committed state says."""
     settings = system.settings
@@ -140,6 +212,11 @@ def wait_until_judged(system: System, until: datetime, seconds: float) -> None:
             assert time.monotonic() < deadline, f"not judged within {seconds} s: {frontier}\n{system.tails()}"
     finally:
         reader.close()
+
+
+def wait_until_live(system: System, seconds: float = 60) -> None:
+    """Wait until what is sent now is judged at once: the live clock, sense and correlate are at work."""
+    wait_until_judged(system, datetime.now(UTC), seconds)
 
 
 def by_alert(changes: list[Alert]) -> dict[str, list[bytes]]:
