@@ -83,8 +83,8 @@ OTHERS: list[Rule] = [
         direction="below", window=timedelta(minutes=5), least_sources=3, hold=timedelta(0), levels=COUNTED,
     ),
     FusionRule(
-        **BASE, inputs=(FusionInput(name="gauge", rule="w"), FusionInput(name="report", of=Selector(stream="report"))),
-        radius_m=300.0, window=timedelta(minutes=30), levels=COUNTED,
+        **BASE, radius_m=300.0, window=timedelta(minutes=30), levels=COUNTED,
+        inputs=(FusionInput(name="gauge", rule="w"), FusionInput(name="report", of=Selector(stream="report"))),
     ),
 ]  # fmt: skip
 
