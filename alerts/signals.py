@@ -96,7 +96,7 @@ class Sums(Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="sums
     partition: str
     #: The minute's beginning.
     minute: AwareTime
-    #: The first clock record a minute after the minute's end.
+    #: A minute after the minute's end: they are told at the first clock record that is no earlier.
     order: AwareTime
     #: The commune, without a point.
     where: Where

@@ -87,7 +87,8 @@ class MinuteSums:
                 rule=id_,
                 partition=self._partition,
                 minute=minutes.beginning(minute),
-                order=now,
+                # The same in every partition, also in one that lacks this clock record; the one before was earlier.
+                order=minutes.beginning(minute + 1) + minutes.WAIT,
                 where=self._communes[commune],
                 sources=len(total.values),
                 total=total.sum,
