@@ -91,21 +91,21 @@ def _events(
     from ioc.scenarios import find_scenario
     from streams.rehearsal import recorded_configuration
 
-    inventory = None
+    scenario = None
     if name is None:
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ioc-"))) / "topics.ndjson.gz"
         _record(settings, path, since, until)
     else:
         scenario = find_scenario(name)
-        path, inventory = scenario.recording, scenario.inventory
+        path = scenario.recording
     record = recorded_configuration(path)
     if record is not None:
         return _Events(path, record, f"configuration {record.hash}, the last that held")
     from streams.configuration import local_record
     from streams.shelf import installed_registry
 
-    if settings.inventory_file is None and inventory is not None:
-        settings = settings.model_copy(update={"inventory_file": inventory})
+    if scenario is not None:
+        settings = settings.model_copy(update=scenario.over(settings))
     record = local_record(settings, installed_registry(settings))
     return _Events(path, record, f"configuration {record.hash}, this installation's")
 

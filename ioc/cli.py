@@ -190,7 +190,7 @@ def replay(
     factor, scenario, settings = speed_of(speed), find_scenario(file), _settings(topic_prefix=prefix)
     changes: dict[str, object] = {
         "topic_prefix": settings.topic_prefix or "replay.",
-        "inventory_file": settings.inventory_file or scenario.inventory,
+        **scenario.over(settings),
     }
     settings = settings.model_copy(update=changes)
     ensure_topics(settings)

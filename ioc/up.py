@@ -218,7 +218,7 @@ def _end(broker: Broker | None, children: list[Child], output: Output) -> None:
 
 
 def _chosen(settings: Settings, scenario: Scenario | None) -> Settings:
-    """The settings of all children: free ports where any will do, and the scenario's prefix and inventory."""
+    """The settings of all children: free ports where any will do, and the scenario's prefix and files."""
     ports = (
         "wall_port",
         "sense_health_port",
@@ -231,7 +231,7 @@ def _chosen(settings: Settings, scenario: Scenario | None) -> Settings:
     changes["shutdown_grace"] = min(settings.shutdown_grace, WORKER_STOP_SECONDS - 1.0)
     if scenario is not None:
         changes["topic_prefix"] = settings.topic_prefix or DEMONSTRATION_PREFIX
-        changes["inventory_file"] = settings.inventory_file or scenario.inventory
+        changes |= scenario.over(settings)
     return settings.model_copy(update=changes)
 
 

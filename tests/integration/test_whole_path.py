@@ -6,21 +6,35 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from alerts.agencies.messages import Message
+from alerts.incident import Incident
 from streams.topics import Topics
 from tests.conftest import Kafka
-from tests.planned import END, SCENARIO, as_planned, planned
+from tests.planned import (
+    END,
+    FILES,
+    as_planned,
+    expected,
+    incidents_as_planned,
+    messages_as_planned,
+    planned,
+    planned_incidents,
+    planned_messages,
+)
 from tests.system import alert_changes, by_alert, read_all, running, wait_until_judged
 
 
 @pytest.mark.parametrize(("speed", "chunk_records"), [("max", 2000), ("3600", 150)])
 def test_the_scenarios_alerts_come_out(kafka: Kafka, tmp_path: Path, speed: str, chunk_records: int) -> None:
-    """The alerts are those on the scenario's list, and every event is located or a dead letter, once.
+    """Alerts, incidents and agencies' messages are those on the scenario's list; every event is located or a dead
+    letter, once.
 
     At full speed, and with a day in 24 seconds and small chunks.
     """
-    settings = kafka.settings(inventory_file=SCENARIO / "inventory.yaml", chunk_records=chunk_records)
+    settings = kafka.settings(**FILES, chunk_records=chunk_records)
     topics = Topics.of(settings)
     with running(settings, tmp_path) as system:
         system.start("sense")
@@ -29,8 +43,8 @@ def test_the_scenarios_alerts_come_out(kafka: Kafka, tmp_path: Path, speed: str,
         wait_until_judged(system, END, 120)
         assert system.processes["replay"].wait(10) == 0, system.log("replay")
     changes = alert_changes(settings)
-    alerts, counts = planned()
-    assert as_planned(changes) == alerts
+    counts = expected()["counts"]
+    assert as_planned(changes) == planned()
     assert all(alert.simulated and alert.run == "r" for alert in changes)
     for alert_id, of_alert in by_alert(changes).items():
         sequences = [json.loads(change)["sequence"] for change in of_alert]
@@ -45,5 +59,22 @@ def test_the_scenarios_alerts_come_out(kafka: Kafka, tmp_path: Path, speed: str,
     assert not any("value" in letter for letter in dead if letter["topic"] == topics.raw["report"].name)
 
     latest = {record.key: record.value for record in read_all(settings, topics.alerts.name)}
-    assert len(latest) == len(alerts)
-    assert {json.loads(value)["state"] for value in latest.values()} == {"cleared"}
+    assert len(latest) == len(planned())
+    still_open = [alert for alert in map(json.loads, latest.values()) if alert["state"] == "open"]
+    assert [alert["subject"] for alert in still_open] == ["street-my-xuyen-1"], "it is never heard"
+
+    incidents = [
+        msgspec.json.decode(record.value, type=Incident)
+        for record in read_all(settings, topics.incidents.name)
+    ]
+    assert incidents_as_planned(incidents) == planned_incidents()
+    messages = [
+        msgspec.json.decode(record.value, type=Message)
+        for agency in planned_messages()
+        for record in read_all(settings, topics.agency(agency).name)
+    ]
+    assert messages_as_planned(messages) == planned_messages()
+    doubts = Counter(
+        doubt for event in located for found in event.get("doubts", {}).values() for doubt in found
+    )
+    assert doubts == expected()["doubts"]

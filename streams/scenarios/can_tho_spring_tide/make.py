@@ -1,7 +1,7 @@
 """Make the scenario: `python -m streams.scenarios.can_tho_spring_tide.make` writes its files beside this one.
 
 - `scenario.ndjson.gz`, the recording (its format: `streams.recording`);
-- `inventory.yaml`, the fixed sources;
+- `inventory.yaml`, the fixed sources; `subscriptions.yaml` and `maintenance.yaml`, who is told and what is worked at;
 - `expected.json`, what must come of it: told from the plan, never by applying rules to the readings.
 
 Seeded: the same program writes the same bytes (with the same zlib).
@@ -20,26 +20,18 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-import yaml
-
+from streams.scenarios.can_tho_spring_tide import aftermath, files, truth
+from streams.scenarios.can_tho_spring_tide.day import plan
 from streams.scenarios.can_tho_spring_tide.places import COMMUNES
-from streams.scenarios.can_tho_spring_tide.plan import Episode, Ladder, Source, commune_of, plan
-from streams.scenarios.can_tho_spring_tide.readings import measures, readings, seconds
-from streams.scenarios.can_tho_spring_tide.reports import SOURCE, near, reports
+from streams.scenarios.can_tho_spring_tide.plan import Source, seconds
+from streams.scenarios.can_tho_spring_tide.readings import measures, readings
+from streams.scenarios.can_tho_spring_tide.reports import SOURCE, Report, reports
+from streams.scenarios.can_tho_spring_tide.stated import CLOCK, WORKS
+from streams.scenarios.can_tho_spring_tide.truth import Change, Told
 
 SEED = 20251008
 MIDNIGHT = datetime(2025, 10, 8, tzinfo=timezone(timedelta(hours=7)))
 DAY = 24 * 3600
-#: Seconds between two clock records.
-CLOCK = 10
-
-_CITATION = "Decision 05/2020/QĐ-TTg of 31 January 2020, level as printed in bulletins"
-_KINDS = {
-    "gauge": ("water_level", "Trạm đo mực nước", "Water level gauge"),
-    "street": ("street_water", "Cảm biến ngập đường", "Street water sensor"),
-    "traffic": ("traffic_counter", "Cảm biến giao thông", "Traffic sensor"),
-    "camera": ("camera", "Camera giao thông", "Traffic camera"),
-}
 
 
 class Record(NamedTuple):
@@ -59,59 +51,79 @@ def make() -> dict[str, bytes]:
     """The scenario's files by name."""
     random = Random(SEED)
     sources = plan()
-    phases = {id_: int(290 * random.random()) for id_ in sources}
-    records = sorted(_records(sources, phases, random), key=lambda record: record.at)
-    truth = {"alerts": expected_alerts(sources, phases), "counts": _counts(records)}
+    phases = {id_: _phase(source, random) for id_, source in sources.items()}
+    delivered = list(reports(sources, random))
+    records = sorted(_records(sources, phases, delivered, random), key=lambda record: record.at)
+    written = {**expected(sources, phases, delivered), "counts": _counts(records)}
     return {
         "scenario.ndjson.gz": _gzip("".join(f"{line}\n" for line in _lines(records))),
-        "inventory.yaml": _inventory(sources, random).encode(),
-        "expected.json": (json.dumps(truth, ensure_ascii=False, indent=1) + "\n").encode(),
+        "inventory.yaml": files.inventory(sources, random).encode(),
+        "subscriptions.yaml": files.subscriptions().encode(),
+        "maintenance.yaml": files.maintenance(_time(1000 * WORKS.since), _time(1000 * WORKS.until)).encode(),
+        "expected.json": (json.dumps(written, ensure_ascii=False, indent=1) + "\n").encode(),
     }
 
 
-def expected_alerts(sources: dict[str, Source], phases: dict[str, int]) -> list[dict[str, Any]]:
-    """The alerts that must come, by their first time. Each is one planned episode.
-
-    A level is entered a hold after the reading `up` and left at the reading `down`; what happens at one
-    instant is one change.
-    """
-    alerts = []
-    for source in sources.values():
-        for episode in source.episodes:
-            assert source.ladder is not None
-            alerts.append(
-                {
-                    "rule": source.ladder.rule,
-                    "subject": source.id,
-                    "commune": COMMUNES[commune_of(source)].code,
-                    "changes": list(_changes(episode, source.ladder, phases[source.id])),
-                }
-            )
-    return sorted(alerts, key=lambda alert: (alert["changes"][0]["time"], alert["rule"], alert["subject"]))
+def _phase(source: Source, random: Random) -> int:
+    chance = int(290 * random.random())
+    return chance if source.phase is None else source.phase
 
 
-def _changes(episode: Episode, ladder: Ladder, phase: int) -> Iterator[dict[str, str]]:
-    moments: dict[int, list[tuple[int, bool]]] = {}
-    for stand in episode.stands:
-        moments.setdefault(seconds(stand.up, phase) + ladder.hold, []).append((stand.level, True))
-        moments.setdefault(seconds(stand.down, phase), []).append((stand.level, False))
-    held: set[int] = set()
-    for second in sorted(moments):
-        before = max(held, default=-1)
-        for level, entered in moments[second]:
-            (held.add if entered else held.discard)(level)
-        after = max(held, default=-1)
-        if after == before:
-            continue
-        change = (
-            "raised" if before < 0 else "escalated" if after > before else "lowered" if held else "cleared"
-        )
-        # Once cleared, the severity is the last that it had.
-        severity = ladder.rungs[after if held else before].severity
-        yield {"change": change, "severity": severity, "time": _time(1000 * second)}
+def expected(sources: dict[str, Source], phases: dict[str, int], delivered: list[Report]) -> dict[str, Any]:
+    """What must come of the day: alerts by their first time, incidents, and what each agency is told."""
+    told = truth.alerts(sources, phases, delivered)
+    aftermath.follow(told)
+    told.sort(key=lambda one: (one.raised, one.rule, one.subject))
+    incidents = list(aftermath.incidents(told))
+    for incident in incidents:
+        _write_times(incident, "started", "ended")
+        for high_water in incident.get("high_waters", ()):
+            _write_times(high_water, "since", "until", "time")
+    return {
+        "alerts": [_alert(one) for one in told],
+        "incidents": incidents,
+        "messages": {
+            agency: [f"{_time(1000 * time)} {kind} {what}" for time, kind, what in all_of_it]
+            for agency, all_of_it in aftermath.messages(told).items()
+        },
+        "doubts": dict(
+            sorted(Counter(doubt for source in sources.values() for doubt in _doubts(source)).items())
+        ),
+    }
 
 
-def _records(sources: dict[str, Source], phases: dict[str, int], random: Random) -> Iterator[Record]:
+def _alert(told: Told) -> dict[str, Any]:
+    return {
+        "rule": told.rule,
+        "subject": told.subject,
+        "communes": [COMMUNES[commune].code for commune in told.communes],
+        "started": _time(1000 * told.started),
+        "changes": [_change(change) for change in told.changes],
+    }
+
+
+def _change(change: Change) -> dict[str, str]:
+    written = {"change": change.change, "severity": change.severity, "time": _time(1000 * change.time)}
+    if change.certainty != "observed":
+        written["certainty"] = change.certainty
+    if change.reason:
+        written["reason"] = change.reason
+    return written
+
+
+def _write_times(entry: dict[str, Any], *names: str) -> None:
+    for name in names:
+        entry[name] = None if entry[name] is None else _time(1000 * entry[name])
+
+
+def _doubts(source: Source) -> Iterator[str]:
+    for wrong in source.wrong.values():
+        yield from wrong.doubts
+
+
+def _records(
+    sources: dict[str, Source], phases: dict[str, int], delivered: list[Report], random: Random
+) -> Iterator[Record]:
     for source in sources.values():
         for number, (position, value) in enumerate(readings(source, random)):
             second = seconds(position, phases[source.id])
@@ -126,19 +138,30 @@ def _records(sources: dict[str, Source], phases: dict[str, int], random: Random)
             yield record
             if (source.id, number) == ("camera-an-binh-2", 110):
                 yield record._replace(at=record.at + 40, unjudged="duplicate")
+        for number, position in enumerate(source.sees_water):
+            second = seconds(position, phases[source.id])
+            event = {
+                "id": f"w-{number}",
+                "source": source.id,
+                "time": _time(1000 * second),
+                "kind": "flooded_road",
+                "confidence": round(0.7 + 0.25 * random.random(), 2),
+                "simulated": True,
+            }
+            yield Record(1000 * second + _delay(random), source.stream, event)
     # The app delivers in order: a report is never older than the one before it.
-    delivered = 0
-    for second, event in reports(sources, random):
+    last = 0
+    for report in delivered:
         event = {
-            "id": event.pop("id"),
+            "id": report.event["id"],
             "source": SOURCE,
-            "time": _time(1000 * second),
-            **event,
+            "time": _time(1000 * report.second),
+            **{name: value for name, value in report.event.items() if name not in ("id", "source")},
             "simulated": True,
         }
         fate = "nowhere" if "lon" not in event else "outside" if event["category"] == "other" else "inside"
-        delivered = max(delivered + 1, 1000 * second + _delay(random))
-        yield Record(delivered, "report", event, fate)
+        last = max(last + 1, 1000 * report.second + _delay(random))
+        yield Record(last, "report", event, fate)
     yield from _odd_ones(phases)
 
 
@@ -203,45 +226,6 @@ def _lines(records: list[Record]) -> Iterator[str]:
         yield _json({**head, **(record.body if "raw" in record.body else {"event": record.body})})
     for second in range(clock, DAY + 1, CLOCK):
         yield _json({"clock": _time(1000 * second)})
-
-
-def _inventory(sources: dict[str, Source], random: Random) -> str:
-    listed = []
-    for source in sources.values():
-        commune = COMMUNES[commune_of(source)]
-        kind, vi, en = _KINDS[source.id.split("-")[0]]
-        number = f" {source.number}" if source.number else ""
-        lon, lat = near(commune, random)
-        entry: dict[str, Any] = {
-            "id": source.id,
-            "stream": source.stream,
-            "name": {"vi": f"{vi}{number}, {commune.vi}", "en": f"{en}{number}, {commune.en}"},
-            "kind": kind,
-            "lon": lon,
-            "lat": lat,
-            "interval": "5m",
-            "simulated": True,
-        }
-        if source.commune == "can-tho":
-            entry["name"] = {"vi": "Trạm Cần Thơ (sông Hậu)", "en": "Cần Thơ station (Hậu river)"}
-        if source.thresholds:
-            entry["thresholds"] = [
-                {"name": name, "value": value, "citation": _CITATION}
-                for name, value in source.thresholds.items()
-            ]
-        listed.append(entry)
-    head = (
-        "# Made by streams/scenarios/can_tho_spring_tide/make.py. Every source is simulated, and its place\n"
-        "# is approximate: a point of its commune from the Python package vietnamadminunits 1.0.4 (MIT\n"
-        "# licence), moved by less than 100 m. Only the warning levels of the three stations are real.\n"
-    )
-    return head + yaml.safe_dump(
-        {"version": 1, "sources": listed},
-        allow_unicode=True,
-        sort_keys=False,
-        default_flow_style=None,
-        width=200,
-    )
 
 
 def _time(ms: int) -> str:

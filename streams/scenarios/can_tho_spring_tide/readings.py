@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from streams.scenarios.can_tho_spring_tide.plan import READINGS, STEP, Episode, Ladder, Source
+from streams.scenarios.can_tho_spring_tide.plan import READINGS, Episode, Ladder, Source, positions
 from streams.scenarios.curves import Curve, Knot, Sampler
 
 #: Readings between two points of the usual curve, and how far it keeps from what is planned.
@@ -20,18 +20,22 @@ def readings(source: Source, random: Random) -> Iterator[tuple[float, float]]:
     """(position, value) of each reading that the source sends, in order; positions count readings."""
     ladder = source.ladder or _GAUGE
     bounds = [ladder.sign * bound for rung in ladder.rungs for bound in rung[1:]]
+    # No reading is worse than the one that is planned as the worst.
+    bounds += [ladder.sign * episode.peak[1] for episode in source.episodes]
     knots = _knots(source, ladder, random)
     sampler = Sampler(Curve(knots), bounds, _floor(source), ladder.noise, ladder.decimals)
-    positions = sorted({float(k) for k in range(READINGS)} - source.missing | source.extra)
-    for position in positions:
-        yield position, ladder.sign * sampler(position, random)
+    for position in positions(source):
+        value = ladder.sign * sampler(position, random)
+        wrong = source.wrong.get(position)
+        yield position, value if wrong is None else wrong.value
 
 
 def measures(source: Source, position: float, value: float, random: Random) -> dict[str, Any]:
     """The fields of the event that tells one reading."""
-    kind = source.id.split("-")[0]
+    kind = source.kind
     if kind == "gauge":
-        return {"level_m": value}
+        wrong = source.wrong.get(position)
+        return {"level_m": value, "datum": wrong.datum} if wrong and wrong.datum else {"level_m": value}
     if kind == "street":
         return {"road_depth_m": value}
     if kind == "camera":
@@ -87,12 +91,12 @@ def _episode_knots(episode: Episode, ladder: Ladder, random: Random) -> dict[flo
 
 def _floor(source: Source) -> float:
     """The least value of a reading, signed: a dry street, nobody in view, traffic at 90 km/h."""
-    return {"street": 0.0, "camera": 0.0, "traffic": -90.0}.get(source.id.split("-")[0], -5.0)
+    return {"street": 0.0, "camera": 0.0, "traffic": -90.0}.get(source.kind, -5.0)
 
 
 def _usual(source: Source, random: Random) -> Callable[[int], float]:
     """What a source measures when nothing happens, by position; always milder than the mildest bound."""
-    kind = source.id.split("-")[0]
+    kind = source.kind
     if kind == "traffic":
         free = 38 + 12 * random.random()
         # The slowest that flowing traffic gets, above 20 km/h where a jam ends.
@@ -117,8 +121,3 @@ _DAY: Curve = Curve(
 def _bustle(position: float) -> float:
     """How busy the city is, 0 to 1: rush hours about 06:30 to 08:00 and 16:30 to 18:30."""
     return _DAY(position)
-
-
-def seconds(position: float, phase: int) -> int:
-    """When a reading is made, seconds after midnight."""
-    return phase + round(position * STEP)

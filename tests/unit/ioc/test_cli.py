@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ioc.cli import app
-from ioc.scenarios import INVENTORY, find_scenario
+from ioc.scenarios import BESIDE, find_scenario
+from ioc.settings import load_settings
 
 COMMANDS = (
     *("broker", "topics", "sense", "correlate", "clock", "replay", "wall", "up", "settings"),
@@ -83,11 +84,20 @@ def test_an_unknown_scenario_is_a_user_error() -> None:
     assert "no scenario atlantis" in result.stderr
 
 
-def test_a_scenario_file_brings_the_inventory_beside_it(tmp_path: Path) -> None:
-    """A recording of one's own may lie with its inventory in one directory."""
+def test_a_scenario_file_brings_the_files_beside_it(tmp_path: Path) -> None:
+    """A recording of one's own may lie with its inventory, subscriptions and maintenance windows in one directory.
+
+    What the installation names itself is not replaced.
+    """
     recording = tmp_path / "storm.ndjson"
     recording.touch()
-    assert find_scenario(str(recording)).inventory is None
-    (tmp_path / INVENTORY).touch()
+    assert find_scenario(str(recording)).files == {}
+    for file in BESIDE.values():
+        (tmp_path / file).touch()
     found = find_scenario(str(recording))
-    assert (found.name, found.inventory) == ("storm", tmp_path / INVENTORY)
+    assert (found.name, set(found.files)) == ("storm", set(BESIDE))
+    own = load_settings(inventory_file=tmp_path / "own.yaml")
+    assert found.over(own) == {
+        "subscriptions_file": tmp_path / "subscriptions.yaml",
+        "maintenance_file": tmp_path / "maintenance.yaml",
+    }

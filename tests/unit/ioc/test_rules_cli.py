@@ -54,7 +54,7 @@ def test_files_are_known_by_their_keys() -> None:
     assert result.exit_code == 0, result.output
     assert "2 maintenance windows" in result.stdout
     assert "2 agencies" in result.stdout
-    assert "122 sources" in result.stdout
+    assert "125 sources" in result.stdout
     assert "maintenance road-works: there is no rule slow-traffic" in result.stdout
     assert "there is no source" not in result.stdout
 
