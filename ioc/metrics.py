@@ -133,3 +133,16 @@ def forget_partition(topic: str, partition: int) -> None:
     """Drop what is said of a partition that this process no longer holds: another one says it now."""
     for gauge in (LAG, CLOCK_SECONDS, CLOCK_SEEN, MISPLACED):
         gauge.remove(topic, str(partition))
+
+
+def forget_province(province: str) -> None:
+    """The same of a province: a flood that another worker has seen the end of would go on here for ever."""
+    for gauge in (
+        OPEN_ALERTS,
+        SUPPRESSED_ALERTS,
+        SHELVED_ALERTS,
+        OPEN_INCIDENTS,
+        ALARMS_TEN_MINUTES,
+        ALARMS_HOUR,
+    ):
+        gauge.remove_by_labels({"province": province})

@@ -50,6 +50,9 @@ class Processor(Protocol):
     def committed(self, records: Sequence[RawRecord]) -> None:
         """The effects are committed: count them."""
 
+    def released(self) -> None:
+        """The partition is another worker's from now on, which says how it stands: drop what was said of that."""
+
     @property
     def clock(self) -> float | None:
         """Event time that the partition has reached, Unix seconds; None before its first clock record."""
@@ -181,6 +184,7 @@ class Worker:
             if held is not None:
                 await held.lease.release()
                 metrics.forget_partition(tp.topic, tp.partition)
+                held.processor.released()
 
     def _crash(self, tp: TP, error: BaseException) -> None:
         """End the process: what this chunk did is not committed, or not known to be."""

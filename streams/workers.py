@@ -68,6 +68,9 @@ class SenseProcessor:
             if record.key != CLOCK_KEY:
                 delay.observe(max(0.0, now - record.timestamp / 1000))
 
+    def released(self) -> None:
+        pass  # what stands of it is labelled by its partition, and dropped with that
+
 
 async def _fetch(names: Iterable[str], configurations: Configurations, health: Health) -> None:
     """Make configurations known. One that is not there yet is waited for, and said to be."""
@@ -116,6 +119,9 @@ class CorrelateProcessor:
             metrics.AGENCY_MESSAGES.labels(message.agency).inc()
         metrics.UNREADABLE_SIGNALS.inc(out.unreadable)
         self._count()
+
+    def released(self) -> None:
+        metrics.forget_province(self._province)
 
     def _count(self) -> None:
         """What stands open now, and the rate of alarms."""
