@@ -97,7 +97,7 @@ def test_what_the_installation_chooses_reaches_the_setting_of_the_same_name() ->
 
 
 def test_only_loopback_is_published() -> None:
-    """The servers have no login: nothing may reach them from other machines, Kafka not even from this one."""
+    """Who reaches a server sees all it has: nothing may from other machines, and Kafka not even from this one."""
     published = {name: service["ports"] for name, service in services().items() if "ports" in service}
     assert set(published) == {"wall", "prometheus"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
@@ -229,3 +229,15 @@ def test_compose_itself_accepts_the_files(files: tuple[Path, ...]) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_what_must_survive_lies_in_a_volume_that_all_processes_share() -> None:
+    """Boundaries that one process imports are found by the others, and both outlive their containers."""
+    recipe = (DEPLOY / "Containerfile").read_text()
+    for name in ("IOC_STATE_DIR", "IOC_CACHE_DIR"):
+        [path] = re.findall(rf"{name}=(\S+)", recipe)
+        assert re.search(rf"install -d -o ioc -g ioc (-m \d+ )?{path}\b", recipe), "its user can write there"
+        for service in ours().values():
+            assert path in [volume.split(":")[1] for volume in service["volumes"]]
+    [state] = re.findall(r"IOC_STATE_DIR=(\S+)", recipe)
+    assert f"IOC_OPERATORS_FILE={state}/operators.yaml" in (DEPLOY / "README.md").read_text()
