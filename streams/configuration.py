@@ -94,6 +94,8 @@ class Configuration:
     policy: Policy
     sources: dict[str, Source]
     atlas: Atlas
+    #: Hash of the inventory's content, which stays where other files change; empty: not known.
+    inventory: str = ""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -117,6 +119,7 @@ class Configuration:
             policy=policy_of(record, rules_name),
             sources=parse_inventory(record.inventory, inventory_name),
             atlas=atlas,
+            inventory=hashlib.sha256(record.inventory.encode()).hexdigest()[:16],
         )
 
 

@@ -144,7 +144,7 @@ def _list(
         sources[source.id] = SourceState(
             where=where_of(source.lon, source.lat, place),
             listed=now,
-            listed_by=after.configuration.hash,
+            listed_by=after.configuration.inventory or after.configuration.hash,
             # What a replay's clock brings about is as simulated as its events.
             simulated=source.simulated or bool(run),
             run=run,

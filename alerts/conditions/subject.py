@@ -19,7 +19,7 @@ class SourceState(Struct, kw_only=True, omit_defaults=True):
     #: Time and id of the last event that was judged; None and empty where the source was never heard.
     time: AwareTime | None = None
     event: str = ""
-    #: For a source of the inventory that was never heard: since when which configuration lists it.
+    #: For a source of the inventory that was never heard: since when which inventory lists it.
     listed: AwareTime | None = None
     listed_by: str = ""
     simulated: bool = False
