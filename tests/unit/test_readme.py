@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from alerts import lifecycle
+from alerts.agencies.subscriptions import parse_subscriptions
 from alerts.conditions import ladder
 from alerts.model import Observation
 from alerts.rules.policy import LEAST_ROLE, ROLES
@@ -184,6 +185,15 @@ def test_the_subscriber_reads_a_topic_of_the_demonstration(readme: Document) -> 
     settings = load_settings(topic_prefix=DEMONSTRATION_PREFIX)
     assert f'"{Topics.of(settings).alert_changes.name}"' in program
     assert f'"{settings.bootstrap}"' in program
+
+
+@both
+def test_the_agency_of_the_demonstration_is_told_there(readme: Document) -> None:
+    """The agency that a reader is to listen to in the demonstration is one of the scenario's, and for exercises."""
+    agencies = parse_subscriptions((SCENARIO / "subscriptions.yaml").read_text(encoding="utf-8"), "agencies")
+    named = re.findall(rf"{re.escape(DEMONSTRATION_PREFIX)} ioc subscribe (\S+)`", readme.prose)
+    assert named
+    assert set(named) <= {agency.agency for agency in agencies if agency.exercise}
 
 
 @both
