@@ -238,6 +238,13 @@ def test_an_alert_opened_by_hand_ends_when_it_is_closed() -> None:
     )
 
 
+def test_an_alert_opened_by_hand_in_a_replay_is_simulated() -> None:
+    """No real agency is told of what an exercise makes an operator do."""
+    opening = Opening(hazard="flood", title={"vi": "Vỡ đê", "en": "Dyke"}, severity="severe", where=Where())
+    asked = command("open", opening=opening)
+    assert [lifecycle.by_hand(asked, at(0), run).simulated for run in ("", "exercise-1")] == [False, True]
+
+
 def test_a_change_keeps_what_operators_wrote() -> None:
     alert = in_state("new")
     assert alert is not None
