@@ -306,7 +306,7 @@ def _with_comment(alert: Alert, command: Command, now: datetime) -> Alert:
 
 
 def by_hand(command: Command, now: datetime, run: str) -> Alert:
-    """The alert that an operator opens; it stays until he closes it. In a replay, which has a `run`, it is simulated."""
+    """The alert that an operator opens; he closes it. In a replay, which has a `run`, it is simulated."""
     opening = command.opening
     assert opening is not None, "checked before"
     return Alert(
