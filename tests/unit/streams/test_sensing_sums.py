@@ -118,6 +118,16 @@ def model(steps: list[tuple]) -> tuple[dict[tuple, dict[str, float]], int]:
     return {key: values for key, values in said.items() if values}, left_out
 
 
+def test_a_clock_record_that_one_partition_lacks_does_not_part_its_sums_from_the_others() -> None:
+    """The sums of a minute have one order in all partitions: else those that are told later would be left out."""
+    orders = []
+    for clocks in ((1.5, 2.0, 2.5), (1.5, 2.5)):
+        here = fresh()
+        records = [here.clock(0), here.event(0.2, "e1", rain_mm=4.0), *map(here.clock, clocks)]
+        orders.append({one.order for one in here.run(*records) if isinstance(one, Sums)})
+    assert orders == [{at(2)}, {at(2)}]
+
+
 @settings(max_examples=150, deadline=None)  # the first one builds the maps
 @given(
     STEPS.map(lambda steps: [step if len(step) == 4 else (step[0], "A") for step in steps]), st.integers(0, 9)
