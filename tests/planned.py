@@ -85,15 +85,18 @@ def as_planned(changes: Iterable[Alert]) -> list[PlainAlert]:
 
 def planned_incidents() -> list[dict[str, Any]]:
     """The incidents that must stand at the end of the day, in the order of their beginning."""
-    found = []
-    for incident in expected()["incidents"]:
-        incident = {"high_waters": [], **incident}
-        for entry in (incident, *incident["high_waters"]):
-            for name in ("started", "ended", "since", "until", "time"):
-                if name in entry:
-                    entry[name] = _moment(entry[name])
-        found.append(incident)
-    return found
+    return [
+        {
+            **_with_moments(incident),
+            "high_waters": [_with_moments(high) for high in incident.get("high_waters", ())],
+        }
+        for incident in expected()["incidents"]
+    ]
+
+
+def _with_moments(entry: dict[str, Any]) -> dict[str, Any]:
+    times = ("started", "ended", "since", "until", "time")
+    return {name: _moment(value) if name in times else value for name, value in entry.items()}
 
 
 def incidents_as_planned(records: Iterable[Incident]) -> list[dict[str, Any]]:
