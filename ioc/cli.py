@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ioc.agencies import cap, subscribe
-from ioc.backtest import backtest
-from ioc.boundaries import app as boundaries_app
-from ioc.command import app as command_app
+from ioc.commands.agencies import cap, subscribe
+from ioc.commands.backtest import backtest
+from ioc.commands.boundaries import app as boundaries_app
+from ioc.commands.command import app as command_app
+from ioc.commands.explain import explain
+from ioc.commands.recordings import record
+from ioc.commands.rules import app as rules_app
+from ioc.commands.staff import app as staff_app
 from ioc.errors import UserError
-from ioc.explain import explain
-from ioc.recordings import record
-from ioc.rules import app as rules_app
-from ioc.staff import app as staff_app
 
 if TYPE_CHECKING:
     from ioc.settings import Settings
@@ -94,7 +94,7 @@ def topics(
 
     Example: `IOC_TOPIC_PREFIX=demo. ioc topics --create`
     """
-    from ioc.tables import topic_table
+    from ioc.commands.tables import topic_table
     from streams.admin import ensure_topics, require_topics
 
     settings = _settings()
@@ -138,7 +138,7 @@ def clock(
 
     One for each topic prefix. A replay brings its own and needs none.
     """
-    from ioc.arguments import time_with_zone
+    from ioc.commands.arguments import time_with_zone
     from ioc.health import Health, serve_health
     from ioc.shutdown import StopSignals
     from streams.admin import require_topics
@@ -180,7 +180,7 @@ def replay(
 
         IOC_TOPIC_PREFIX=demo. ioc sense
     """
-    from ioc.arguments import Progress, speed_of
+    from ioc.commands.arguments import Progress, speed_of
     from ioc.health import Health, serve_health
     from ioc.scenarios import find_scenario
     from ioc.shutdown import StopSignals
@@ -256,7 +256,7 @@ def up(
 @app.command("settings")
 def settings_command() -> None:
     """Print each setting: its variable, its value now, and what it means."""
-    from ioc.tables import settings_table
+    from ioc.commands.tables import settings_table
 
     print(settings_table(_settings()))
 

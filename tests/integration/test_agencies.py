@@ -21,8 +21,8 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from alerts.agencies.messages import AgencyAlert, Heartbeat, Message
 from alerts.rules.policy import Subscription
+from ioc.commands.subscribe import follow
 from ioc.settings import Settings
-from ioc.subscribe import follow
 from maps.feeds import Feeds
 from maps.live import Live
 from maps.web import serve_wall

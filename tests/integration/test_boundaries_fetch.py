@@ -22,7 +22,7 @@ from geo.approximate import approximate_set
 from geo.catalogue import Entry, RemoteFile
 from geo.reform import REFORM
 from geo.store import load_stored, store_directory, stored_sets
-from ioc.boundaries import app
+from ioc.commands.boundaries import app
 from ioc.downloads import fetch_files
 from ioc.errors import UserError
 from ioc.ports import free_port

@@ -14,7 +14,7 @@ from alerts.model import Doubt
 from alerts.rules.maintenance import parse_maintenance
 from alerts.rules.specs import KINDS, RuleSpecBase
 from alerts.rules.written import read_rules
-from ioc.rule_examples import run_examples, told
+from ioc.commands.rule_examples import run_examples, told
 from ioc.settings import load_settings
 from streams.inventory import parse_inventory
 from streams.schemas import MEASURES

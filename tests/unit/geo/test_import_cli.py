@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from geo.boundaries import BoundarySet
 from geo.files import write_boundaries
 from geo.store import store_directory, stored_sets
-from ioc.boundaries import app
+from ioc.commands.boundaries import app
 from ioc.errors import UserError
 
 #: The approximate map has wrong areas and places: enough to be refused, and to be taken on.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ioc.arguments import speed_of, time_with_zone
+from ioc.commands.arguments import speed_of, time_with_zone
 from ioc.errors import UserError
 
 

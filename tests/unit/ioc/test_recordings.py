@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ioc.commands.recordings import check_output, streams_of, summary
 from ioc.errors import UserError
-from ioc.recordings import check_output, streams_of, summary
 from streams.recording_index import Held, Index
 
 BEGIN = datetime.fromisoformat("2025-10-08T00:00:00+07:00")

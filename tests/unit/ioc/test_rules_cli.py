@@ -122,7 +122,7 @@ def test_help_teaches() -> None:
 
 def test_the_rule_in_the_help_is_good(tmp_path: Path) -> None:
     """What an author copies from there passes its own example."""
-    from ioc.rules import app as rules_app
+    from ioc.commands.rules import app as rules_app
 
     text = str(rules_app.info.help)
     lines = text[text.index("    version: 1") : text.index("`kind:` says")].splitlines()

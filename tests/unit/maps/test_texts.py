@@ -12,7 +12,7 @@ import maps
 from alerts.commands import Action, Refusal
 from alerts.model import CERTAINTIES, Doubt
 from alerts.rules.policy import ROLES
-from ioc.command import REASONS
+from ioc.commands.command import REASONS
 
 STATIC = Path(maps.__file__).parent / "static"
 TEXTS = (STATIC / "texts.js").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerts.rules.written import read_rules
-from ioc.rule_examples import run_examples, told
+from ioc.commands.rule_examples import run_examples, told
 from ioc.settings import Settings, load_settings
 from streams.examples import Outcome
 from streams.schemas import MEASURES

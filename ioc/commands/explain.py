@@ -28,10 +28,10 @@ def explain(
 
     from alerts.explain.telling import as_lines
     from alerts.explain.telling import explain as told
-    from ioc.command import REASONS
+    from ioc.commands.command import REASONS
+    from ioc.commands.progress import progress_bar
     from ioc.errors import UserError
     from ioc.logs import configure_logs
-    from ioc.progress import progress_bar
     from ioc.settings import load_settings
     from streams.admin import require_topics
     from streams.lookup import look_up

@@ -57,9 +57,9 @@ def record(
 
         ioc replay today.ndjson.gz --speed 60 --prefix again.
     """
-    from ioc.arguments import time_with_zone
+    from ioc.commands.arguments import time_with_zone
+    from ioc.commands.progress import progress_bar
     from ioc.logs import configure_logs
-    from ioc.progress import progress_bar
     from ioc.settings import load_settings
     from ioc.shutdown import StopSignals
     from streams.admin import require_topics

@@ -116,7 +116,7 @@ def try_examples(
     Example: `ioc rules test my-rules.yaml`
     """
     from alerts.rules.written import read_rules
-    from ioc.rule_examples import run_examples, told
+    from ioc.commands.rule_examples import run_examples, told
     from streams.schemas import MEASURES
 
     settings = _settings()

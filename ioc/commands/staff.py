@@ -79,7 +79,7 @@ def remove(id: _Id) -> None:
 def list_() -> None:
     """Print the operators: id, role, name."""
     from geo.report import printable
-    from ioc.tables import columns
+    from ioc.commands.tables import columns
 
     path, entries = _file()
     rows = [(entry.operator.id, entry.operator.role, entry.operator.name) for entry in entries.values()]

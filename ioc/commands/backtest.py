@@ -58,7 +58,7 @@ def backtest(
     Example: `ioc backtest --rules tried.yaml --recording can-tho-spring-tide`
     """
     from alerts.comparison import compare
-    from ioc.arguments import time_with_zone
+    from ioc.commands.arguments import time_with_zone
     from ioc.logs import configure_logs
     from ioc.settings import load_settings
 
@@ -111,7 +111,7 @@ def _events(
 
 
 def _record(settings: Settings, path: Path, since: datetime | None, until: datetime | None) -> None:
-    from ioc.progress import progress_bar
+    from ioc.commands.progress import progress_bar
     from streams.admin import require_topics
     from streams.recorder import Wanted, record
 
@@ -165,7 +165,7 @@ def _judged(
     title: str,
 ) -> tuple[list[Alert], datetime, datetime]:
     """The alert changes, and the first and the last time."""
-    from ioc.progress import progress_bar
+    from ioc.commands.progress import progress_bar
     from streams.recording_index import load_index
     from streams.rehearsal import judge_recording
 
@@ -194,7 +194,7 @@ def _json(comparison: Comparison) -> str:
 
 def report(comparison: Comparison, present: str) -> list[str]:
     """A comparison as lines of text; `present` says what it was compared with."""
-    from ioc.tables import columns
+    from ioc.commands.tables import columns
 
     before, after = comparison.before, comparison.after
     lines = [

@@ -166,7 +166,7 @@ def list_(as_json: _Json = False) -> None:
     """List the sets that were imported, and what the catalogue offers."""
     from geo.catalogue import ENTRIES
     from geo.store import store_directory, stored_sets
-    from ioc.tables import columns
+    from ioc.commands.tables import columns
 
     found = stored_sets(store_directory(_settings().state_dir))
     if as_json:
@@ -202,7 +202,7 @@ def show(
 
     from geo.shapes import in_metres
     from geo.store import find_stored, load_stored, store_directory
-    from ioc.tables import columns
+    from ioc.commands.tables import columns
 
     stored = find_stored(store_directory(_settings().state_dir), id)
     boundaries: BoundarySet = load_stored(stored)
@@ -312,7 +312,7 @@ def _said(
 ) -> Said:
     from geo.coverage import TOLERANCE_M2
     from geo.importing import Said
-    from ioc.arguments import time_with_zone
+    from ioc.commands.arguments import time_with_zone
 
     return Said(
         valid_from=time_with_zone(valid_from, "--valid-from"),

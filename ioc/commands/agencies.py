@@ -51,12 +51,12 @@ def subscribe(
     """Print what an agency is told, as it comes, until Ctrl-C.
 
     Started again it goes on where it stopped. From the beginning it tells what is kept, 30 days, so all that is open.
-    An agency's own client can be as short: ioc/subscribe.py is the example.
+    An agency's own client can be as short: ioc/commands/subscribe.py is the example.
 
     Example: `IOC_TOPIC_PREFIX=demo. ioc subscribe drill --from now`
     """
+    from ioc.commands.subscribe import follow
     from ioc.shutdown import StopSignals
-    from ioc.subscribe import follow
     from streams.topics import Topics
 
     if as_json and as_cap:
