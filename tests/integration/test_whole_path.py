@@ -40,7 +40,7 @@ def test_the_scenarios_alerts_come_out(kafka: Kafka, tmp_path: Path, speed: str,
         system.start("sense")
         system.start("correlate")
         system.start("replay", "replay", "can-tho-spring-tide", "--speed", speed, "--run", "r")
-        wait_until_judged(system, END, 120)
+        wait_until_judged(system, END, 240)
         assert system.processes["replay"].wait(10) == 0, system.log("replay")
     changes = alert_changes(settings)
     counts = expected()["counts"]
