@@ -246,7 +246,8 @@ def _moved(alert: Alert, signal: Signal, change: ChangeName) -> Alert:
             acknowledged=None,
             shelved_until=None,
             overdue=0,
-            waiting_since=alert.time,
+            # What is not shown among the others waits for nobody: it will when it is.
+            waiting_since=None if alert.suppressed else alert.time,
         )
     if change in ("cleared", "closed"):
         return _over(replace(alert, state=change, condition_stands=False))

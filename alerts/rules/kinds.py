@@ -136,7 +136,7 @@ class CommuneRule(RuleBase, frozen=True, kw_only=True, tag_field="kind", tag="co
     direction: Direction
     #: Whole minutes.
     window: timedelta
-    #: With fewer sources heard in the window nothing is judged.
+    #: Where no minute of the window has values of so many sources nothing is judged.
     least_sources: int
     hold: timedelta
     levels: tuple[Level, ...]

@@ -313,7 +313,9 @@ class CommuneSpec(RuleSpecBase, forbid_unknown_fields=True, kw_only=True, tag_fi
         Meta(description="On which side of `beyond` a source counts; for a mean, which values are bad."),
     ]
     window: Annotated[Duration, Meta(description="How far back it looks, in whole minutes.")]
-    least_sources: Annotated[Whole, Meta(description="With fewer sources heard nothing is judged.")]
+    least_sources: Annotated[
+        Whole, Meta(description="With fewer in every minute of the window nothing is judged.")
+    ]
     levels: Levels
     hold: Hold = None
     where: Conditions = {}

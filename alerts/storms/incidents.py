@@ -43,6 +43,8 @@ from geo.distance import metres
 
 #: More would make the record of an incident longer than a broker takes: it is written anew with each change.
 MEMBERS_MOST = 500
+#: Events that are remembered of one alert; further ones are not counted.
+EVIDENCE_MOST = 200
 #: How long after its closing an incident is still known, so that an alert that reopens finds it.
 KEPT = timedelta(days=3)
 
@@ -208,9 +210,13 @@ class Incidents:
         return [new]
 
     def _keep_evidence(self, alert: Alert) -> None:
-        events = sorted({(one.stream, one.source, one.event) for one in alert.evidence})
-        if self._evidence.get(alert.id) != events:
-            self._evidence[alert.id] = events
+        # What it once rested on counts on: a count that falls has lost its first reports, the incident has not.
+        kept = self._evidence.get(alert.id)
+        known = kept or []
+        new = sorted({(one.stream, one.source, one.event) for one in alert.evidence} - set(known))
+        new = new[: max(0, EVIDENCE_MOST - len(known))]
+        if new or kept is None:
+            self._evidence[alert.id] = [*known, *new]
 
     def _count(self, members: Iterable[Member]) -> dict[str, int]:
         """How many events of each stream these alerts rest on; one that several rest on counts once."""

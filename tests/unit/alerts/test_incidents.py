@@ -241,6 +241,18 @@ def test_events_that_two_alerts_rest_on_count_once() -> None:
     assert play.last(first).evidence == {"flood": 1, "report": 2}
 
 
+def test_what_an_alert_once_rested_on_counts_on() -> None:
+    """A count of reports that falls has lost its first ones; the incident was still of all of them."""
+
+    def seen(*events: str) -> list[Evidence]:
+        return [Evidence(stream="report", source="app", event=event, time=at(0)) for event in events]
+
+    play = Play(TIDE)
+    first = play(alert("a", 0, evidence=seen("1", "2", "3")))
+    play.change("a", 5, "lowered", severity="minor", evidence=seen("3", "4"))
+    assert play.last(first).evidence == {"report": 4}
+
+
 def test_an_alert_that_reopens_opens_its_incident_again() -> None:
     """It stays in its incident, closed or not; once that is forgotten it gets another, never the same id again."""
     play = Play(STREET)

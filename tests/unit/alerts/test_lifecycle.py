@@ -245,6 +245,18 @@ def test_an_alert_opened_by_hand_in_a_replay_is_simulated() -> None:
     assert [lifecycle.by_hand(asked, at(0), run).simulated for run in ("", "exercise-1")] == [False, True]
 
 
+def test_what_is_hidden_waits_for_nobody_though_it_gets_worse() -> None:
+    """It begins to wait when it is shown again."""
+    hidden = lifecycle.suppressed(in_state("new"), "inhibited:other", at(1))  # type: ignore[arg-type]
+    assert hidden is not None
+    worse = lifecycle.by_signal(hidden, signal(5, "severe"))
+    assert worse is not None
+    assert worse.waiting_since is None
+    shown = lifecycle.suppressed(worse, "", at(7))
+    assert shown is not None
+    assert shown.waiting_since == at(7)
+
+
 def test_a_change_keeps_what_operators_wrote() -> None:
     alert = in_state("new")
     assert alert is not None
