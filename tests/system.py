@@ -83,6 +83,12 @@ class System:
         if number == signal.SIGKILL:
             process.wait(10)
 
+    def end(self, name: str) -> None:
+        """End one process gently, so that what it had begun to write is committed or given up."""
+        process = self.processes[name]
+        process.terminate()
+        process.wait(self.settings.shutdown_grace + 4)
+
     def stop(self) -> None:
         """End all that runs, gently first."""
         for process in self.processes.values():
