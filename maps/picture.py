@@ -17,6 +17,7 @@ from msgspec import Struct
 from alerts.alert import Alert
 from alerts.commands import CommandOutcome
 from alerts.model import SEVERITIES, AwareTime
+from maps.rate import AlarmRate
 from streams.configuration import ConfigurationFault
 from streams.schemas import Place
 
@@ -165,6 +166,7 @@ class Picture:
         self._open: dict[str, dict[str, Any]] = {}
         #: Partition of each alert in ioc.alerts, ended ones included: where commands about it go.
         self._partitions: dict[str, int] = {}
+        self._rate = AlarmRate()
         self._outcomes: deque[dict[str, Any]] = deque(maxlen=OUTCOMES_MAX)
         self._configuration_error: ConfigurationFault | None = None
         self._ended: deque[dict[str, Any]] = deque(maxlen=ENDED_MAX)
@@ -201,11 +203,13 @@ class Picture:
                 self._touched = True
             return
         try:
-            view = alert_view(self._alert_decoder.decode(value))
+            alert = self._alert_decoder.decode(value)
+            view = alert_view(alert)
         except msgspec.DecodeError as error:
             self._refuse("ioc.alerts", error)
             return
         id_ = view["id"]
+        self._rate.take(alert)
         self._partitions[id_] = partition
         self._gone.discard(id_)
         self._drop_ended(id_)
@@ -393,6 +397,7 @@ class Picture:
             "reports_today": today,
             "reports_today_at_least": at_least,
             "sources": len(self._sources),
+            **self._rate.counts(self._run, self._event_ms),
         }
 
     def _simulated(self) -> bool:
