@@ -21,6 +21,7 @@ from folium.template import Template
 from jinja2 import Environment, FileSystemLoader
 
 from maps.assets import STATIC, Asset, make_asset, shipped_assets
+from maps.licences import licences_page
 
 #: Layers above the communes, by the name of their pane: stacking order and whether they take the pointer.
 _PANES = {"communes": (410, False), "dots": (420, True), "labels": (430, False)}
@@ -56,6 +57,7 @@ class Shell:
     boundaries: Asset
     #: By name below /assets/.
     assets: dict[str, Asset]
+    licences: Asset
 
 
 class Legend(MacroElement):
@@ -80,9 +82,13 @@ class Legend(MacroElement):
         super().__init__()
         self._name = "Legend"
         self.note = note
-        # An address is shown without its scheme: text to read, nothing to follow from a control room.
-        parts = [re.sub(r"https?://", "", part) for part in (note.source, note.licence, note.ref) if part]
+        parts = [no_address(part) for part in (note.source, note.licence, note.ref) if part]
         self.credit = " · ".join(parts) or "–"
+
+
+def no_address(text: str) -> str:
+    """A text without schemes of addresses: something to read, nothing to follow from a control room."""
+    return re.sub(r"/{2,}", "/", re.sub(r"(?:https?|wss?)://", "", text, flags=re.IGNORECASE))
 
 
 def drawing_bounds(drawing: dict[str, Any]) -> list[list[float]]:
@@ -160,7 +166,7 @@ def build_shell(drawing: dict[str, Any], note: BoundaryNote, title: dict[str, st
         assets[name] = make_asset(name, text.encode())
     environment = Environment(loader=FileSystemLoader(STATIC), autoescape=True)
     html = environment.get_template("wall.html").render(
-        title=title,
+        title={language: no_address(text) for language, text in title.items()},
         metas=parts.metas,
         styles=[*parts.css_links, assets["map.css"].url, assets["wall.css"].url],
         scripts=[*parts.js_links, assets["map.js"].url],
@@ -170,9 +176,12 @@ def build_shell(drawing: dict[str, Any], note: BoundaryNote, title: dict[str, st
         boundaries=f"/boundaries.geojson?v={boundaries.tag}",
     )
     page = make_asset("wall.html", html.encode())
-    for asset in (page, *assets.values()):
+    licences = licences_page(
+        [page, *assets.values()], assets, boundaries, no_address(note.source), no_address(note.licence)
+    )
+    for asset in (page, licences, *assets.values()):
         check_own_host(asset)
-    return Shell(page, boundaries, assets)
+    return Shell(page, boundaries, assets, licences)
 
 
 def check_own_host(asset: Asset) -> None:

@@ -69,6 +69,7 @@ def wall_app(
         [
             web.get("/", _page),
             web.get("/assets/{name:.+}", _asset),
+            web.get("/licences", _licences),
             web.get("/boundaries.geojson", _boundaries),
             web.get("/events", _events),
             web.get("/api/snapshot", _snapshot),
@@ -123,6 +124,10 @@ def _serve(request: web.Request, asset: Asset) -> web.Response:
 
 async def _page(request: web.Request) -> web.Response:
     return _serve(request, request.app[_SHELL].page)
+
+
+async def _licences(request: web.Request) -> web.Response:
+    return _serve(request, request.app[_SHELL].licences)
 
 
 async def _boundaries(request: web.Request) -> web.Response:
