@@ -17,6 +17,16 @@ from ioc.settings import Settings
 from maps.assets import Asset
 from maps.commands import DESK, LIVE, Desk, command
 from maps.feeds import Feeds, add_feeds
+from maps.limits import (
+    CONNECTIONS,
+    IDLE_SECONDS,
+    LINGER_SECONDS,
+    REQUEST_MAX,
+    VIEWERS_MAX,
+    Connections,
+    limit,
+    watched,
+)
 from maps.live import Live
 from maps.session import Access
 from maps.shell import Shell
@@ -38,8 +48,6 @@ HEADERS = {
 WRITE_SECONDS = 5.0
 #: Seconds for requests that are open when the server ends; streams end first.
 SHUTDOWN_SECONDS = 1.0
-#: Bytes of a request's body: the longest is a command with a text.
-REQUEST_MAX = 16 * 1024
 
 _SHELL: web.AppKey[Shell] = web.AppKey("shell", Shell)
 _FOR_GOOD = "public, max-age=31536000, immutable"
@@ -60,8 +68,8 @@ def wall_app(
 
     Without `operating` it only shows; without `feeds` it has none for agencies.
     """
-    app = web.Application(middlewares=[guard], client_max_size=REQUEST_MAX)
-    app[_SHELL], app[LIVE] = shell, live
+    app = web.Application(middlewares=[limit, guard], client_max_size=REQUEST_MAX)
+    app[_SHELL], app[LIVE], app[CONNECTIONS] = shell, live, Connections()
     app[ACCESS] = operating.access if operating else Access()
     if operating is not None:
         app[DESK] = operating.desk
@@ -158,6 +166,8 @@ async def _source(request: web.Request) -> web.Response:
 
 async def _events(request: web.Request) -> web.StreamResponse:
     live = request.app[LIVE]
+    if live.viewers >= VIEWERS_MAX:
+        raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"})
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
@@ -196,9 +206,12 @@ async def serve_wall(
 
     Raises `UserError` where the port is taken or the address is not of this machine.
     """
+    app = wall_app(shell, live, operating, feeds)
     runner = web.AppRunner(
-        wall_app(shell, live, operating, feeds),
+        app,
         access_log=None,
+        keepalive_timeout=IDLE_SECONDS,
+        lingering_time=LINGER_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
         handle_signals=False,
     )
@@ -217,6 +230,7 @@ async def serve_wall(
             ) from None
         host, port = runner.addresses[0][:2]
         on_listen(host, port)
-        await stop.wait()
+        async with watched(app[CONNECTIONS], runner.server):
+            await stop.wait()
     finally:
         await runner.cleanup()
