@@ -1,6 +1,6 @@
 """What one client may take from the wall: how long it may say nothing, how many may follow, how large a request is.
 
-The wall answers everybody in one process, so whoever is slow, hangs, or asks without end must cost the others nothing.
+The wall answers everybody in one process, so whoever is slow or asks without end must cost the others nothing.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -48,25 +48,34 @@ async def ended(reader: asyncio.StreamReader, seconds: float) -> bytes:
         return b""
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
 async def test_who_connects_and_says_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silent connections, and such as never end their header, are ended; a stream that is followed is not."""
     monkeypatch.setattr(maps.web, "Connections", lambda: Connections(0.6))
     async with running() as (host, port, live), aiohttp.ClientSession() as client:
-        async with client.get(f"http://{host}:{port}/events") as stream:
-            silent = [await asyncio.open_connection(host, port) for _ in range(50)]
-            for number, (_, writer) in enumerate(silent):
-                if number % 2:
-                    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-            began = time.monotonic()
-            async with client.get(f"http://{host}:{port}/") as answer:
-                assert answer.status == 200, "the others are served meanwhile"
-            for reader, writer in silent:
-                await ended(reader, 5)
-                writer.close()
-            assert time.monotonic() - began < 5
-            assert live.viewers == 1
-            live.touch([])
-            assert await asyncio.wait_for(stream.content.readline(), 2), "who follows stays"
+        stream = await client.get(f"http://{host}:{port}/events")
+        silent = [await asyncio.open_connection(host, port) for _ in range(50)]
+        for number, (_, writer) in enumerate(silent):
+            if number % 2:
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        began = time.monotonic()
+        async with client.get(f"http://{host}:{port}/") as answer:
+            assert answer.status == 200, "the others are served meanwhile"
+        for reader, writer in silent:
+            await ended(reader, 5)
+            writer.close()
+        assert time.monotonic() - began < 5
+        assert live.viewers == 1
+        live.touch([])
+        assert await asyncio.wait_for(stream.content.readline(), 2), "who follows stays"
+        stream.close()
 
 
 async def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,10 +139,7 @@ async def test_there_is_room_for_so_many_viewers(monkeypatch: pytest.MonkeyPatch
             assert answer.status == 503
             assert answer.headers["Retry-After"]
         streams[0].close()
-        async with asyncio.timeout(5):
-            while live.viewers == 3:
-                live.touch([])
-                await asyncio.sleep(0.05)
+        await until(lambda: live.touch([]) or live.viewers < 3)
         async with client.get(url) as answer:
             assert answer.status == 200
         for stream in streams:
@@ -155,9 +161,7 @@ async def test_a_viewer_that_reads_nothing_is_dropped_and_holds_no_memory(
         await loop.sock_sendall(deaf, b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
         async with client.get(f"http://{host}:{port}/events") as stream:
             following = asyncio.create_task(_last_alert(stream))
-            async with asyncio.timeout(10):
-                while live.viewers < 2:
-                    await asyncio.sleep(0.02)
+            await until(lambda: live.viewers == 2)
             (slow,) = [one for one in live._viewers if one is not _newest(live)]
             began, waiting, number = time.monotonic(), 0, 0
             while live.viewers == 2:
