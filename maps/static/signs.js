@@ -1,6 +1,8 @@
 // Severity by colour, shape and digit at once: never by colour alone. Colours after Okabe and Ito, which the
 // common forms of colour blindness tell apart; lightened for a dark ground.
 
+import { plain } from './plain.js';
+
 export const SEVERITIES = ['extreme', 'severe', 'moderate', 'minor'];
 
 const SIGNS = {
@@ -31,10 +33,10 @@ export function sign(severity) {
   return svg;
 }
 
-/** An element with a class and a text. The text is only ever text. */
+/** An element with a class and a text. The text is only ever text, and nothing in it is hidden. */
 export function element(name, className = '', text = '') {
   const made = document.createElement(name);
   if (className) made.className = className;
-  if (text) made.textContent = text;
+  if (text) made.textContent = plain(text);
   return made;
 }

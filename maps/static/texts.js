@@ -1,5 +1,7 @@
 // The words of the wall in its languages, and how it writes numbers and times.
 
+import { plain } from './plain.js';
+
 const WORDS = {
   vi: {
     simulated: 'MÔ PHỎNG / SIMULATED',
@@ -178,18 +180,18 @@ export function setLanguage(next) {
 
 /** The words for a key, with {name} filled in. A key without words is itself. */
 export function words(key, values = {}) {
-  const text = WORDS[language][key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
+  const text = Object.hasOwn(WORDS[language], key) ? WORDS[language][key] : plain(key);
+  return text.replace(/\{(\w+)\}/g, (_, name) => plain(values[name] ?? ''));
 }
 
 /** Why something was refused, by the key that the server or correlate gives. */
 export function reasonWords(reason, values = {}) {
   const key = `reason_${String(reason).replaceAll('-', '_')}`;
-  return key in WORDS[language] ? words(key, values) : String(reason);
+  return Object.hasOwn(WORDS[language], key) ? words(key, values) : plain(reason);
 }
 
 /** A text that comes in each language, as rules and inventories have them. */
-export const inLanguage = (text) => (text && (text[language] || text.vi || Object.values(text)[0])) || '';
+export const inLanguage = (text) => plain((text && (text[language] || text.vi || Object.values(text)[0])) || '');
 
 /** Put fixed words into every element that names its key. */
 export function fillWords(root = document) {
