@@ -43,13 +43,18 @@ class FeedLost(Exception):
 
 
 class Feed:
-    """Reads ioc.alerts and ioc.config whole, of the other topics the last records and what follows. No group."""
+    """Reads ioc.alerts, ioc.incidents and ioc.config whole, of the others the last records, and what follows.
+
+    No group.
+    """
 
     def __init__(self, settings: Settings, live: Live, health: Health | None = None) -> None:
         self._bootstrap = settings.bootstrap
         topics = Topics.of(settings)
-        self._topics = (topics.alerts, topics.located, topics.signals, topics.audit, topics.config)
-        self._alerts, self._located, self._signals, self._audit, self._config = (
+        self._topics = (
+            topics.alerts, topics.incidents, topics.located, topics.signals, topics.audit, topics.config,
+        )  # fmt: skip
+        self._alerts, self._incidents, self._located, self._signals, self._audit, self._config = (
             topic.name for topic in self._topics
         )
         self._tails = {self._located: LOCATED_TAIL, self._signals: SIGNALS_TAIL, self._audit: AUDIT_TAIL}
@@ -169,6 +174,8 @@ class Feed:
                 elif record.topic == self._alerts:
                     key = (record.key or b"").decode(errors="replace")
                     picture.apply_alert(record.value, key, record.partition)
+                elif record.topic == self._incidents:
+                    picture.apply_incident(record.value, (record.key or b"").decode(errors="replace"))
                 elif record.topic == self._config:
                     if record.key == ERROR_KEY:
                         picture.apply_configuration_error(record.value)

@@ -10,10 +10,13 @@ import msgspec
 
 from ioc.metrics import VIEWERS, WALL_DELAY, WALL_UPDATES
 from maps.picture import Picture
+from maps.sensors import Listed
 
 #: Seconds between two batches of changes: an operator sees no difference, a browser does less work.
 BATCH_SECONDS = 0.2
 BEAT_SECONDS = 1.0
+#: Readings a second that browsers get at most, in the long run: many come once a second, few with the next batch.
+READINGS_PER_SECOND = 10_000
 #: Messages that may wait for one viewer: some ten seconds of changes and beats. Beyond that it starts afresh.
 QUEUE_MAX = 64
 
@@ -72,12 +75,25 @@ class Live:
         self._touched = asyncio.Event()
         self._pending_ms: list[int] = []
         self._closed = False
+        self._inventory: tuple[Listed, ...] = ()
+        #: Before this moment of the loop's clock no further readings are sent.
+        self._readings_at = 0.0
 
     # From the feed
 
+    def know(self, inventory: tuple[Listed, ...]) -> None:
+        """The inventory that is in force: of this picture, and of those that replace it."""
+        if inventory is self._inventory:
+            return
+        self._inventory = inventory
+        self.picture.know(inventory)
+        self._touched.set()
+
     def replace(self, picture: Picture) -> None:
         """Show another picture from now on, to everybody and as a whole."""
+        picture.know(self._inventory)
         picture.take_changes()
+        picture.take_readings()
         self.picture = picture
         self._send("snapshot", self._snapshot())
 
@@ -144,10 +160,16 @@ class Live:
 
     def _flush(self) -> None:
         changes = self.picture.take_changes()
-        if changes is None:
+        if changes is not None:
+            event, data = changes
+            self._send(event, self._snapshot() if event == "snapshot" else data)
+        now, pending = time.monotonic(), self.picture.pending_readings
+        if pending and now >= self._readings_at:
+            self._send("readings", self.picture.take_readings())
+            # The mean over a few batches: ten thousand sources that speak each second are told once a second.
+            self._readings_at = now + pending / READINGS_PER_SECOND
+        if changes is None and not pending:
             return
-        event, data = changes
-        self._send(event, self._snapshot() if event == "snapshot" else data)
         WALL_UPDATES.inc(len(self._pending_ms))
         now_ms = time.time_ns() // 1_000_000
         for appended_ms in self._pending_ms:
@@ -166,6 +188,8 @@ class Live:
             self._touched.clear()
             self._flush()
             await asyncio.sleep(BATCH_SECONDS)
+            if self.picture.pending_readings:
+                self._touched.set()
 
     async def _beats(self) -> None:
         while True:

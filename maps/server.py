@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from alerts.model import Where
 from alerts.rules.policy import Subscription
@@ -19,12 +19,14 @@ from maps.commands import Desk
 from maps.feed import Feed
 from maps.feeds import Feeds
 from maps.live import Live
+from maps.sensors import Listed
 from maps.session import Access
 from maps.shell import BoundaryNote, Shell, build_shell
 from maps.title import wall_title
 from maps.web import Operating, say_address, serve_wall
 from streams.commanding import CommandWriter, where_of
 from streams.configuration import Configuration, Configurations
+from streams.sensed import known
 from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
 
@@ -48,6 +50,7 @@ class InForce:
         self.boundaries = installed_registry(settings).sets[-1]
         #: None until the broker told it.
         self._configuration: Configuration | None = None
+        self._listed: tuple[str, tuple[Listed, ...]] | None = None
 
     async def look(self) -> bool:
         """Ask the broker; True where another set is in force than before. Without an answer nothing changes."""
@@ -68,6 +71,24 @@ class InForce:
     def subscriptions(self) -> tuple[Subscription, ...]:
         """The agencies' subscriptions in the current configuration."""
         return self._configuration.policy.subscriptions if self._configuration else ()
+
+    def inventory(self) -> tuple[Listed, ...]:
+        """The inventory of the current configuration, with its communes: the same object while it is the same."""
+        configuration = self._configuration
+        if configuration is None:
+            return ()
+        if self._listed is None or self._listed[0] != configuration.hash:
+            sources = list(configuration.sources.values())
+            now = datetime.now(UTC)
+            places = configuration.atlas.places([(now, source.lon, source.lat) for source in sources])
+            self._listed = (
+                configuration.hash,
+                tuple(
+                    Listed(source, known(place.commune))
+                    for source, place in zip(sources, places, strict=True)
+                ),
+            )
+        return self._listed[1]
 
     def locate(self, lon: float, lat: float, time: datetime) -> Where | None:
         """The place of a point in the maps of the current configuration; None where there is none."""
@@ -130,11 +151,12 @@ async def _serve(
     stop = asyncio.Event()
     shell = shell_of(in_force.boundaries, settings)
     live = Live(shell.page.tag)
+    live.know(in_force.inventory())
     feed, feeds = Feed(settings, live, health), Feeds(settings, in_force.subscriptions)
     # None of them ends by itself but with a reason to stop; a wall without the others must not go on.
     tasks = [
         asyncio.create_task(work)
-        for work in (feed.run(), _beat_health(health), asked.wait(), _until_changed(in_force))
+        for work in (feed.run(), _beat_health(health), asked.wait(), _until_changed(in_force, live))
     ]
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
@@ -156,9 +178,10 @@ async def _beat_health(health: Health) -> None:
         await asyncio.sleep(1)
 
 
-async def _until_changed(in_force: InForce) -> None:
+async def _until_changed(in_force: InForce, live: Live) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         if await in_force.look():
             log.info("boundaries %s are in force: the wall draws them", in_force.boundaries.ref)
             return
+        live.know(in_force.inventory())

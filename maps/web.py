@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+import msgspec
 from aiohttp import web
 
 from ioc.errors import UserError
@@ -28,6 +29,7 @@ from maps.limits import (
     watched,
 )
 from maps.live import Live
+from maps.sensors import source_view
 from maps.session import Access
 from maps.shell import Shell
 from maps.signin import ACCESS, guard, me, sign_in, sign_out
@@ -82,6 +84,7 @@ def wall_app(
             web.get("/events", _events),
             web.get("/api/snapshot", _snapshot),
             web.get("/api/source", _source),
+            web.get("/api/alert", _alert),
             web.get("/api/me", me),
             web.post("/api/sign-in", sign_in),
             web.post("/api/sign-out", sign_out),
@@ -158,10 +161,17 @@ async def _snapshot(request: web.Request) -> web.Response:
 
 
 async def _source(request: web.Request) -> web.Response:
-    reading = request.app[LIVE].picture.reading(request.query.get("id", ""))
-    if reading is None:
+    sensor = request.app[LIVE].picture.sensor(request.query.get("id", ""))
+    if sensor is None:
         raise web.HTTPNotFound
-    return _json(reading)
+    return _json(msgspec.json.encode(source_view(sensor)))
+
+
+async def _alert(request: web.Request) -> web.Response:
+    alert = request.app[LIVE].picture.alert(request.query.get("id", ""))
+    if alert is None:
+        raise web.HTTPNotFound
+    return _json(msgspec.json.encode(alert))
 
 
 async def _events(request: web.Request) -> web.StreamResponse:

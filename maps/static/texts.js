@@ -178,6 +178,11 @@ export function setLanguage(next) {
   history.replaceState(null, '', url);
 }
 
+/** More words, by language, from a module that shows something of its own. */
+export function addWords(more) {
+  for (const [its, entries] of Object.entries(more)) Object.assign(WORDS[its], entries);
+}
+
 /** The words for a key, with {name} filled in. A key without words is itself. */
 export function words(key, values = {}) {
   const text = Object.hasOwn(WORDS[language], key) ? WORDS[language][key] : plain(key);

@@ -34,6 +34,7 @@ function open() {
   stream = new EventSource('/events');
   stream.addEventListener('snapshot', hear(takeSnapshot));
   stream.addEventListener('changes', hear(takeChanges));
+  stream.addEventListener('readings', hear(city.showReadings));
   stream.addEventListener('beat', hear(takeBeat));
   // The server has dropped us because we were slow: what follows is a new connection with a snapshot.
   stream.addEventListener('resync', open);
@@ -53,6 +54,7 @@ function takeSnapshot(snapshot) {
   latest = snapshot;
   operating.takeOutcomes(snapshot.outcomes);
   city.showSources(snapshot.sources, true);
+  city.showIncidents(snapshot.incidents, [], true);
   city.showReports(snapshot.reports, true, oldestReport(), now);
   showAll();
 }
@@ -70,8 +72,9 @@ function takeChanges(changes) {
   const oldest = oldestReport();
   for (const [id, report] of reports) if (report.time < oldest) reports.delete(id);
   city.showSources(changes.sources, false);
+  city.showIncidents(changes.incidents, changes.incidents_gone, false);
   city.showReports(changes.reports, false, oldest, now);
-  if (changes.alerts.length || changes.gone.length || changes.sources.length) showAlerts();
+  if (changes.alerts.length || changes.gone.length) showAlerts();
   if (changes.alerts.length || changes.gone.length) panel.showCounters(latest.counts);
   if (changes.ended) panel.showEnded(ended, now());
   showMoment();
