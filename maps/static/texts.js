@@ -10,6 +10,20 @@ const WORDS = {
     home: 'Toàn cảnh',
     licences: 'Giấy phép',
     calm: 'Không có cảnh báo',
+    noIncident: 'Không có sự cố',
+    waiting: 'CHƯA NHẬN', seen: 'đã nhận',
+    inCommunes: '{n} phường, xã', highWaters: '{n} đợt nước lên', sinceThen: 'từ {from}',
+    below: '↓ còn {n} cảnh báo bên dưới',
+    rate: 'Cảnh báo mới: {ten} trong 10 phút · {hour} trong 1 giờ', alarmFlood: 'DỒN DẬP',
+    alerts: 'Danh sách cảnh báo', map: 'Bản đồ', list: 'Danh sách', counters: 'Số cảnh báo theo mức',
+    inset: 'Vùng dày đặc: {names}',
+    sound_off: 'Tắt tiếng', sound_on: 'Có tiếng', sound_blocked: 'Bấm để có tiếng',
+    screen: 'Màn hình', screenDistance: 'Khoảng cách nhìn (m), bỏ trống nếu ở bàn làm việc',
+    screenInches: 'Đường chéo màn hình (inch)', screenTheme: 'Giao diện',
+    theme_dark: 'Tối', theme_light: 'Sáng', theme_auto: 'Theo hệ thống', save: 'Lưu',
+    notSaved: 'Trình duyệt không cho lưu: thiết lập chỉ có hiệu lực đến khi tải lại trang',
+    tooFar: 'Màn hình quá nhỏ so với khoảng cách này: chữ nhỏ hơn mức cần thiết',
+    noView: 'Không có khung nhìn “{view}”, đang hiển thị toàn bộ',
     ended: 'Vừa kết thúc',
     extreme: 'KHẨN CẤP', severe: 'CAO', moderate: 'TRUNG BÌNH', minor: 'THẤP',
     source: 'Trạm đo', report: 'Phản ánh (30 phút)', alert: 'Cảnh báo',
@@ -90,6 +104,20 @@ const WORDS = {
     home: 'Whole city',
     licences: 'Licences',
     calm: 'No open alert',
+    noIncident: 'No incident',
+    waiting: 'UNACKED', seen: 'acknowledged',
+    inCommunes: '{n} communes', highWaters: '{n} high waters', sinceThen: 'since {from}',
+    below: '↓ {n} more alerts below',
+    rate: 'New alerts: {ten} in 10 minutes · {hour} in an hour', alarmFlood: 'FLOOD',
+    alerts: 'List of alerts', map: 'Map', list: 'List', counters: 'Alerts by severity',
+    inset: 'Dense area: {names}',
+    sound_off: 'Sound off', sound_on: 'Sound on', sound_blocked: 'Click for sound',
+    screen: 'Screen', screenDistance: 'Viewing distance (m), empty at a desk',
+    screenInches: 'Diagonal of the panel (inches)', screenTheme: 'Theme',
+    theme_dark: 'Dark', theme_light: 'Light', theme_auto: 'As the system', save: 'Save',
+    notSaved: 'The browser keeps nothing: these settings hold until the page is loaded again',
+    tooFar: 'The panel is too small for this distance: letters are smaller than they should be',
+    noView: 'There is no view “{view}”, showing everything',
     ended: 'Just ended',
     extreme: 'EXTREME', severe: 'SEVERE', moderate: 'MODERATE', minor: 'MINOR',
     source: 'Sensor', report: 'Report (30 minutes)', alert: 'Alert',
@@ -198,10 +226,11 @@ export function reasonWords(reason, values = {}) {
 /** A text that comes in each language, as rules and inventories have them. */
 export const inLanguage = (text) => plain((text && (text[language] || text.vi || Object.values(text)[0])) || '');
 
-/** Put fixed words into every element that names its key. */
+/** Put fixed words into every element that names its key, as its text or as what it is called. */
 export function fillWords(root = document) {
   document.documentElement.lang = language;
   for (const element of root.querySelectorAll('[data-text]')) element.textContent = words(element.dataset.text);
+  for (const element of root.querySelectorAll('[data-label]')) element.ariaLabel = words(element.dataset.label);
 }
 
 const formats = new Map();
