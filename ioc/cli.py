@@ -15,6 +15,7 @@ from ioc.boundaries import app as boundaries_app
 from ioc.command import app as command_app
 from ioc.errors import UserError
 from ioc.explain import explain
+from ioc.map import app as map_app
 from ioc.recordings import record
 from ioc.rules import app as rules_app
 from ioc.staff import app as staff_app
@@ -56,6 +57,7 @@ app.add_typer(boundaries_app)
 app.add_typer(rules_app)
 app.add_typer(command_app)
 app.add_typer(staff_app)
+app.add_typer(map_app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from ioc.health import Health
 from ioc.settings import Settings
+from maps.history_feed import latest_events
 from maps.live import Live
 from maps.picture import Picture
 from streams.configuration import ERROR_KEY
@@ -31,6 +32,8 @@ STEP_RECORDS = 500
 #: Seconds without any record after which the broker is asked whether it is there.
 SILENT_SECONDS = 2.0
 PROBE_SECONDS = 3.0
+#: Seconds in which ioc.picture is read.
+RESTORE_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 #: Seconds for a consumer to stop in order.
 STOP_SECONDS = 0.7
@@ -49,7 +52,7 @@ class Feed:
     """
 
     def __init__(self, settings: Settings, live: Live, health: Health | None = None) -> None:
-        self._bootstrap = settings.bootstrap
+        self._settings, self._bootstrap = settings, settings.bootstrap
         topics = Topics.of(settings)
         self._topics = (
             topics.alerts, topics.incidents, topics.located, topics.signals, topics.audit, topics.config,
@@ -125,6 +128,10 @@ class Feed:
         # Read committed: the end is where the first open transaction begins.
         ends = await _within(consumer.end_offsets(partitions), PROBE_SECONDS, "no answer about its log")
         picture = Picture()
+        for value in await _within(
+            latest_events(self._settings), RESTORE_SECONDS, "no answer about ioc.picture"
+        ):
+            picture.apply_located(value, counted=False)
         for partition in partitions:
             tail = self._tails.get(partition.topic)
             begin = first[partition] if tail is None else max(first[partition], ends[partition] - tail)

@@ -108,6 +108,11 @@ class Live:
         self._pending_ms.extend(appended_ms)
         self._touched.set()
 
+    def past(self, picture: Picture) -> dict[str, Any]:
+        """The whole of another picture, as `snapshot` has the present one; without what is only true now."""
+        picture.know(self._inventory)
+        return {**picture.snapshot(), "page": self._page_tag}
+
     # To the viewers
 
     def snapshot(self) -> bytes:

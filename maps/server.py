@@ -18,6 +18,7 @@ from ioc.settings import Settings
 from maps.commands import Desk
 from maps.feed import Feed
 from maps.feeds import Feeds
+from maps.history_feed import HistoryFeed
 from maps.live import Live
 from maps.sensors import Listed
 from maps.session import Access
@@ -78,16 +79,7 @@ class InForce:
         if configuration is None:
             return ()
         if self._listed is None or self._listed[0] != configuration.hash:
-            sources = list(configuration.sources.values())
-            now = datetime.now(UTC)
-            places = configuration.atlas.places([(now, source.lon, source.lat) for source in sources])
-            self._listed = (
-                configuration.hash,
-                tuple(
-                    Listed(source, known(place.commune))
-                    for source, place in zip(sources, places, strict=True)
-                ),
-            )
+            self._listed = configuration.hash, listed(configuration)
         return self._listed[1]
 
     def locate(self, lon: float, lat: float, time: datetime) -> Where | None:
@@ -95,10 +87,22 @@ class InForce:
         return where_of(self._configuration.atlas, lon, lat, time) if self._configuration else None
 
 
+def listed(configuration: Configuration) -> tuple[Listed, ...]:
+    """The inventory of a configuration, each source with the commune that it lies in now."""
+    sources = list(configuration.sources.values())
+    now = datetime.now(UTC)
+    places = configuration.atlas.places([(now, source.lon, source.lat) for source in sources])
+    return tuple(Listed(source, known(place.commune)) for source, place in zip(sources, places, strict=True))
+
+
+def note_of(boundaries: BoundarySet) -> BoundaryNote:
+    """What is said of a boundary set wherever it is drawn."""
+    return BoundaryNote(boundaries.approximate, boundaries.source, boundaries.licence, boundaries.ref)
+
+
 def shell_of(boundaries: BoundarySet, settings: Settings) -> Shell:
     """The page for a boundary set."""
-    note = BoundaryNote(boundaries.approximate, boundaries.source, boundaries.licence, boundaries.ref)
-    return build_shell(drawing(boundaries), note, wall_title(settings))
+    return build_shell(drawing(boundaries), note_of(boundaries), wall_title(settings))
 
 
 def run_wall(settings: Settings) -> int:
@@ -153,15 +157,22 @@ async def _serve(
     live = Live(shell.page.tag)
     live.know(in_force.inventory())
     feed, feeds = Feed(settings, live, health), Feeds(settings, in_force.subscriptions)
+    past = HistoryFeed(settings)
     # None of them ends by itself but with a reason to stop; a wall without the others must not go on.
     tasks = [
         asyncio.create_task(work)
-        for work in (feed.run(), _beat_health(health), asked.wait(), _until_changed(in_force, live))
+        for work in (
+            feed.run(),
+            past.run(),
+            _beat_health(health),
+            asked.wait(),
+            _until_changed(in_force, live),
+        )
     ]
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
     try:
-        await serve_wall(settings, shell, live, stop, on_listen, operating, feeds)
+        await serve_wall(settings, shell, live, stop, on_listen, operating, feeds, past)
     finally:
         failed = [task.exception() for task in tasks if task.done() and not task.cancelled()]
         for task in tasks:

@@ -18,6 +18,7 @@ from ioc.settings import Settings
 from maps.assets import Asset
 from maps.commands import DESK, LIVE, Desk, command
 from maps.feeds import Feeds, add_feeds
+from maps.history_web import Past, add_history
 from maps.limits import (
     CONNECTIONS,
     IDLE_SECONDS,
@@ -64,11 +65,15 @@ class Operating:
 
 
 def wall_app(
-    shell: Shell, live: Live, operating: Operating | None = None, feeds: Feeds | None = None
+    shell: Shell,
+    live: Live,
+    operating: Operating | None = None,
+    feeds: Feeds | None = None,
+    past: Past | None = None,
 ) -> web.Application:
     """The application for a page and a picture; it pushes changes while it runs.
 
-    Without `operating` it only shows; without `feeds` it has none for agencies.
+    Without `operating` it only shows; without `feeds` it has none for agencies; without `past` no history.
     """
     app = web.Application(middlewares=[limit, guard], client_max_size=REQUEST_MAX)
     app[_SHELL], app[LIVE], app[CONNECTIONS] = shell, live, Connections()
@@ -93,6 +98,8 @@ def wall_app(
     )
     if feeds is not None:
         add_feeds(app, feeds)
+    if past is not None:
+        add_history(app, past, live)
     app.on_response_prepare.append(_secure)
     app.cleanup_ctx.append(_pushing)
     app.on_shutdown.append(_end_streams)
@@ -211,12 +218,13 @@ async def serve_wall(
     on_listen: Callable[[str, int], None] = say_address,
     operating: Operating | None = None,
     feeds: Feeds | None = None,
+    past: Past | None = None,
 ) -> None:
     """Serve until `stop` is set; `on_listen` gets the address once it answers. The rest as for `wall_app`.
 
     Raises `UserError` where the port is taken or the address is not of this machine.
     """
-    app = wall_app(shell, live, operating, feeds)
+    app = wall_app(shell, live, operating, feeds, past)
     runner = web.AppRunner(
         app,
         access_log=None,
