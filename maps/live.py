@@ -15,8 +15,9 @@ from maps.sensors import Listed
 #: Seconds between two batches of changes: an operator sees no difference, a browser does less work.
 BATCH_SECONDS = 0.2
 BEAT_SECONDS = 1.0
-#: Readings a second that browsers get at most, in the long run: many come once a second, few with the next batch.
-READINGS_PER_SECOND = 10_000
+#: Sources that a browser can be told anew about in a second: ten thousand are told once a second, a few hundred with
+#: the next batch. Each time the whole map is drawn, whoever spoke.
+SOURCES_PER_SECOND = 10_000
 #: Messages that may wait for one viewer: some ten seconds of changes and beats. Beyond that it starts afresh.
 QUEUE_MAX = 64
 
@@ -171,8 +172,7 @@ class Live:
         now, pending = time.monotonic(), self.picture.pending_readings
         if pending and now >= self._readings_at:
             self._send("readings", self.picture.take_readings())
-            # The mean over a few batches: ten thousand sources that speak each second are told once a second.
-            self._readings_at = now + pending / READINGS_PER_SECOND
+            self._readings_at = now + min(1.0, len(self.picture.sensors) / SOURCES_PER_SECOND)
         if changes is None and not pending:
             return
         WALL_UPDATES.inc(len(self._pending_ms))

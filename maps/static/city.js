@@ -6,7 +6,7 @@ import * as details from './details.js';
 import * as filters from './filters.js';
 import { chosenByAddress, readAddress, writeAddress } from './links.js';
 import './mapwords.js';
-import { drawLook, kindOf, lookOf, orderOf, pictureOf, setSize, severityOf, SILENT, DOUBTFUL, stateFor } from './marks.js';
+import { DOUBTFUL, drawLook, kindOf, lookOf, middleOf, orderOf, pictureOf, setSize, severityOf, SILENT, stateFor } from './marks.js';
 import { element, rank } from './signs.js';
 import { onTheme } from './theme.js';
 import { fillWords, words } from './texts.js';
@@ -21,7 +21,9 @@ const FOUND_MAX = 8;
 const REFRESH_MS = 1000;
 const OTHERS = 1 << 15; // numbers of signs that are no sources begin here
 
-let sensors = []; // by number: {number, id, kind, measure, lon, lat, commune, state, value, time}
+let sensors = []; // by number: {number, id, kind, measure, commune, state}
+let values = new Float64Array(1024); // of the latest reading, by number; NaN for none
+let times = new Float64Array(1024); // when that was, ms since 1970; NaN where it was never heard
 let byId = new Map(); // sensors by id
 let streams = [];
 let alerts = [];
@@ -51,9 +53,11 @@ export function showSources(told, replace) {
     sensors[number] = undefined;
   }
   for (const [number, id, stream, measure, lon, lat, commune, state, value, since] of told.rows) {
-    const time = since === null ? null : (told.base + since) * 1000;
-    const sensor = { number, id, kind: streams[stream] ?? 'source', measure, lon, lat, commune, state, value, time };
+    const sensor = { number, id, kind: streams[stream] ?? 'source', measure, commune, state };
     sensors[number] = sensor;
+    if (number >= values.length) [values, times] = [grown(values), grown(times)];
+    values[number] = value ?? NaN;
+    times[number] = since === null ? NaN : (told.base + since) * 1000;
     byId.set(id, sensor);
     dots.move(number, lon, lat);
     dots.look(number, lookOfSensor(sensor));
@@ -70,21 +74,20 @@ export function showSources(told, replace) {
   if (replace || told.rows.length || states.length || told.gone?.length) dots.changed();
 }
 
+function grown(numbers) {
+  const made = new Float64Array(2 * numbers.length);
+  made.set(numbers);
+  return made;
+}
+
 /** The latest readings, as flat arrays: values change what a click tells, places change the map. */
 export function showReadings({ base, read, moved }) {
   for (let at = 0; at < read.length; at += 3) {
-    const sensor = sensors[read[at]];
-    if (!sensor) continue;
-    sensor.value = read[at + 1];
-    sensor.time = (base + read[at + 2]) * 1000;
+    const number = read[at];
+    values[number] = read[at + 1] ?? NaN;
+    times[number] = (base + read[at + 2]) * 1000;
   }
-  for (let at = 0; at < moved.length; at += 3) {
-    const sensor = sensors[moved[at]];
-    if (!sensor) continue;
-    sensor.lon = moved[at + 1];
-    sensor.lat = moved[at + 2];
-    dots.move(sensor.number, sensor.lon, sensor.lat);
-  }
+  for (let at = 0; at < moved.length; at += 3) dots.move(moved[at], moved[at + 1] / 1e5, moved[at + 2] / 1e5);
   if (moved.length) dots.changed();
   if (details.chosenNow()?.kind === 'source') refreshSoon();
 }
@@ -117,21 +120,24 @@ function remove(kind, id) {
 /** Show citizens' reports, and drop those that are no longer recent. `now` tells the time of the data. */
 export function showReports(list, replace, oldest, now) {
   clock = now;
+  let changed = replace;
   if (replace) {
     for (const id of reports.keys()) remove('report', id);
     reports.clear();
   }
   for (const report of list) {
     if (report.lon === null || report.lat === null || reports.has(report.id)) continue;
+    changed = true;
     reports.set(report.id, report);
     place('report', report.id, report, report.lon, report.lat, map.hasLayer(layers.reports) ? lookOf('report', 0) : -1);
   }
   for (const [id, report] of reports) {
     if (report.time >= oldest) continue;
+    changed = true;
     remove('report', id);
     reports.delete(id);
   }
-  dots.changed();
+  if (changed) dots.changed();
 }
 
 /** Colour communes by their worst open alert, and put those that are about no source at their place. */
@@ -350,11 +356,16 @@ export const drawn = () => ({
       counts[kindOf(look)] = (counts[kindOf(look)] ?? 0) + 1;
       return counts;
     }, {}),
-  source: (id) => byId.get(id),
+  source: (id) => {
+    const sensor = byId.get(id);
+    if (!sensor) return null;
+    const { lat, lng } = dots.latLngOf(sensor.number);
+    return { ...sensor, lat, lon: lng, value: values[sensor.number], time: times[sensor.number] };
+  },
 });
 
 hideByAddress();
-dots.setLooks(drawLook, orderOf);
+dots.setLooks(drawLook, orderOf, middleOf);
 takeSize();
 showLooks();
 details.startDetails({

@@ -43,15 +43,18 @@
       this._cache = [];
       this._make = null;
       this._orderOf = () => 0;
+      this._middleOf = () => [0, 0];
     },
 
     /**
      * How looks are drawn. `make(look, context)` draws one around (0, 0) and returns how far it reaches, in CSS pixels;
      * it is called once without a context, to ask only. `orderOf(look)`: what is drawn later, and found first.
+     * `middleOf(look)`: where it is to be clicked, from its place, in CSS pixels.
      */
-    setLooks(make, orderOf) {
+    setLooks(make, orderOf, middleOf) {
       this._make = make;
       this._orderOf = orderOf;
+      this._middleOf = middleOf;
       return this.restyle();
     },
 
@@ -113,8 +116,9 @@
       for (let number = 0; number < this._count; number += 1) {
         const look = this._looks[number];
         if (look === NONE) continue;
-        const dx = this._x[number] * scale - left - px;
-        const dy = this._y[number] * scale - top - py;
+        const [middleX, middleY] = this._middleOf(look);
+        const dx = this._x[number] * scale - left + middleX - px;
+        const dy = this._y[number] * scale - top + middleY - py;
         const its = dx * dx + dy * dy;
         if (its > reach * reach) continue;
         const order = this._orderOf(look);
@@ -167,6 +171,7 @@
         this._image = width && height ? this._context.createImageData(width, height) : null;
         this._pixels = this._image && new Uint32Array(this._image.data.buffer);
         this._cache = [];
+        this._drawn = null;
       }
       // At once, or the signs would be seen beside their places for a frame.
       this._paint();
@@ -187,6 +192,14 @@
       return made;
     },
 
+    _copy(before, drawn) {
+      const both = [before, drawn].filter((one) => one && one.right >= 0);
+      if (!both.length) return;
+      const [left, top] = [Math.min(...both.map((one) => one.left)), Math.min(...both.map((one) => one.top))];
+      const [right, bottom] = [Math.max(...both.map((one) => one.right)), Math.max(...both.map((one) => one.bottom))];
+      this._context.putImageData(this._image, 0, 0, left, top, right - left + 1, bottom - top + 1);
+    },
+
     _paint() {
       this._asked = null;
       if (!this._map || !this._make || !this._image) return;
@@ -197,13 +210,20 @@
       const scale = frame.scale * ratio;
       const left = (frame.left + this._bounds.min.x) * ratio;
       const top = (frame.top + this._bounds.min.y) * ratio;
-      pixels.fill(0);
+      // Only rows and columns that have signs, now or before, are cleared and copied.
+      const before = this._drawn;
+      if (before) pixels.fill(0, before.top * width, (before.bottom + 1) * width);
+      const drawn = { left: width, top: height, right: -1, bottom: -1 };
       const put = (number, look) => {
         const sprite = cache[look] ?? this._sprite(look);
         const x = Math.round(xs[number] * scale - left);
         const y = Math.round(ys[number] * scale - top);
         const [halfX, halfY] = sprite.half;
         if (x < halfX || y < halfY || x >= width - halfX || y >= height - halfY) return;
+        if (x - halfX < drawn.left) drawn.left = x - halfX;
+        if (x + halfX > drawn.right) drawn.right = x + halfX;
+        if (y - halfY < drawn.top) drawn.top = y - halfY;
+        if (y + halfY > drawn.bottom) drawn.bottom = y + halfY;
         const at = y * width + x;
         const { opaque, colours, edge, edgeColours } = sprite;
         for (let i = 0; i < opaque.length; i += 1) pixels[at + opaque[i]] = colours[i];
@@ -222,7 +242,8 @@
       later.sort((a, b) => this._orderOf(looks[a]) - this._orderOf(looks[b]) || a - b);
       for (const number of later) put(number, looks[number]);
       if (this._marked && looks[this._marked.number] !== NONE) put(this._marked.number, this._marked.look);
-      this._context.putImageData(this._image, 0, 0);
+      this._copy(before, drawn);
+      this._drawn = drawn.right < 0 ? null : drawn;
       this.fire('painted', { ms: performance.now() - began });
     },
   });

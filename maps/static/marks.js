@@ -39,6 +39,12 @@ export const setSize = (times) => {
   size = times;
 };
 
+const HERE = [0, 0];
+const BESIDE = 14; // an incident stands so far to the right of its place, and above it
+
+/** Where the middle of a look is, from its place. */
+export const middleOf = (look) => (kindOf(look) === 'incident' ? [BESIDE * size, -BESIDE * size] : HERE);
+
 const reachOf = (kind, state) => {
   if (kind === 'ring') return 15;
   if (kind === 'incident') return 26;
@@ -154,9 +160,9 @@ function drawIncident(context, severity) {
   context.lineWidth = 1.2;
   context.beginPath();
   context.moveTo(0, 0);
-  context.lineTo(12, -12);
+  context.lineTo(BESIDE, -BESIDE);
   context.stroke();
-  context.translate(14, -14);
+  context.translate(BESIDE, -BESIDE);
   shape(context, OUTLINES.incident, 10.5);
   context.fillStyle = paint('ground');
   context.fill();

@@ -68,7 +68,7 @@ class Browser:
         for number, value, since in zip(read[::3], read[1::3], read[2::3], strict=True):
             self.rows[number][7:] = [value, since + readings["base"]]
         for number, lon, lat in zip(moved[::3], moved[1::3], moved[2::3], strict=True):
-            self.rows[number][3:5] = [lon, lat]
+            self.rows[number][3:5] = [lon / 1e5, lat / 1e5]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -135,7 +135,7 @@ def test_readings_are_numbers_only() -> None:
     assert picture.take_readings() == {
         "base": kit.NOON.timestamp(),
         "read": [0, 1.75, 60],
-        "moved": [0, 105.6, 9.95],
+        "moved": [0, 10560000, 995000],
     }
 
 
