@@ -8,6 +8,7 @@ holds.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -249,6 +250,7 @@ def build_shell(drawing: dict[str, Any], note: BoundaryNote, title: dict[str, st
         icon=assets["icon.svg"].url,
         map=parts.html,
         boundaries=f"/boundaries.geojson?v={boundaries.tag}",
+        version=_version(assets),
     )
     page = make_asset("wall.html", html.encode())
     licences = licences_page(
@@ -257,6 +259,12 @@ def build_shell(drawing: dict[str, Any], note: BoundaryNote, title: dict[str, st
     for asset in (page, licences, *assets.values()):
         check_own_host(asset)
     return Shell(page, boundaries, assets, licences)
+
+
+def _version(assets: dict[str, Asset]) -> str:
+    """Changes with any file of the page, also with a module that only other modules name."""
+    tags = "".join(assets[name].tag for name in sorted(assets))
+    return hashlib.sha256(tags.encode()).hexdigest()[:16]
 
 
 def check_own_host(asset: Asset) -> None:

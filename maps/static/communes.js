@@ -1,6 +1,7 @@
 // The communes: coloured by their worst open alert, hatched where nobody watches them, with their names where there is
 // room. Folium has made the map, its panes and its layers; they are globals of the page.
 
+import { coveredBoxes } from './cover.js';
 import { colour, edge, element, rank, sign } from './signs.js';
 import { onTheme, paint } from './theme.js';
 
@@ -91,7 +92,8 @@ function underLegend(size, right, top) {
 
 // Names
 
-const shortName = (name) => name.replace(/^(Phường|Xã|Thị trấn|Đặc khu)\s+/u, '');
+/** A commune's name without its kind. */
+export const shortName = (name) => name.replace(/^(Phường|Xã|Thị trấn|Đặc khu)\s+/u, '');
 
 function makeLabel(name) {
   const label = element('div', 'commune');
@@ -106,7 +108,7 @@ export function placeLabels() {
   pane.classList.remove('zooming');
   pane.hidden = !map.hasLayer(layers.labels);
   const order = [...communes.values()].sort((a, b) => weight(a) - weight(b) || b.area - a.area);
-  const taken = [];
+  const taken = coveredBoxes(map.getContainer());
   const sizes = order.map(({ label }) => [label.offsetWidth, label.offsetHeight]);
   const view = map.getSize();
   order.forEach((commune, index) => {
@@ -148,8 +150,8 @@ const overlap = (a, b) => a.left < b.right + 3 && b.left < a.right + 3 && a.top 
 
 const patterns = new Map();
 
-// Diagonal lines on a ground. Leaflet passes what it is given for a fill to the canvas as it is.
-function hatched(ground, line) {
+/** Diagonal lines on a ground. Leaflet passes what it is given for a fill to the canvas as it is. */
+export function hatched(ground, line) {
   const key = `${ground} ${line}`;
   if (!patterns.has(key)) {
     const tile = document.createElement('canvas');
@@ -173,14 +175,14 @@ function hatched(ground, line) {
 export const isBlind = (commune) => commune.coverage[0] === 0;
 
 function restyle() {
-  const [alerts, blind] = [map.hasLayer(layers.alerts), map.hasLayer(layers.blind)];
+  let changed = false;
   for (const commune of communes.values()) {
-    const severity = alerts ? commune.severity : null;
-    const unknown = blind && isBlind(commune);
+    const { severity, unknown } = shownOf(commune);
     const faded = only && only !== commune.code;
     const style = `${severity} ${unknown} ${faded}`;
     if (style === commune.style) continue;
     commune.style = style;
+    changed = true;
     const ground = severity ? colour(severity) : paint('map-fill');
     commune.layer.setStyle({
       color: severity ? edge(severity) : paint('map-line'),
@@ -190,7 +192,14 @@ function restyle() {
     });
     commune.layer[severity ? 'bringToFront' : 'bringToBack']();
   }
+  if (changed) map.fire('restyled');
 }
+
+/** What the map shows of a commune with the layers that are on: its severity, and whether it is unknown. */
+export const shownOf = (commune) => ({
+  severity: map.hasLayer(layers.alerts) ? commune.severity : null,
+  unknown: map.hasLayer(layers.blind) && isBlind(commune),
+});
 
 /** Colour communes by the worst of their alerts: severity by code. */
 export function showSeverities(worst) {

@@ -1,7 +1,8 @@
 // The dense part of the city drawn larger, in a corner of the map that is empty: where communes are so small that their
 // names do not fit. Which part that is follows from the boundaries, the size of the map and the size of the names.
 
-import { communes, shortName } from './boundaries.js';
+import { allCommunes, communeAt, hatched, placeLabels, shortName, shownOf } from './communes.js';
+import { coveredBoxes } from './cover.js';
 import { colour, digit, edge, element, rank } from './signs.js';
 import { onTheme, paint } from './theme.js';
 import { words } from './texts.js';
@@ -16,32 +17,34 @@ const SETTLED_MS = 400; // after a change of size, until the map shows the whole
 
 const canvas = document.getElementById('inset');
 const frame = document.getElementById('map-frame');
-let all = []; // {code, name, short, x, y, outlines, area}: degrees, y to the south, as Mercator has them
+let all = []; // {code, commune, short, latlng, x, y, rings, box}: degrees, y to the south, as Mercator has them
 let extent = null; // {x, y, scale, width, height}: its corner, pixels in a degree, and its size in pixels
-let severities = new Map();
 let named = [];
 let planned = '';
 let settling = 0;
 
+const map = window.map_wall;
 const south = (lat) => -(180 / Math.PI) * Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360));
+const north = (y) => (360 / Math.PI) * Math.atan(Math.exp((-y * Math.PI) / 180)) - 90;
 
-/** Begin; `choose` is called with the code of a commune that is clicked. */
+/** Begin, once the map has its communes; `choose` is called with the code of one that is clicked. */
 export async function startInset(choose) {
-  all = (await communes()).map(({ code, name, label, outlines }) => {
-    const rings = outlines.map((ring) => ring.map(([lon, lat]) => [lon, south(lat)]));
-    return { code, short: shortName(name), latlng: [label[1], label[0]], x: label[0], y: south(label[1]), rings,
+  all = allCommunes().map((commune) => {
+    const { code, name, anchor } = commune;
+    const rings = commune.rings.map((ring) => ring.map(([lon, lat]) => [lon, south(lat)]));
+    return { code, commune, short: shortName(name), latlng: anchor, x: anchor.lng, y: south(anchor.lat), rings,
       box: boxOf(rings) };
   }).sort((a, b) => areaOf(b.box) - areaOf(a.box));
   await document.fonts.ready;
   onTheme(draw);
+  map.on('restyled', draw);
   new ResizeObserver(() => {
     clearTimeout(settling);
     settling = setTimeout(plan, SETTLED_MS);
   }).observe(frame);
   canvas.addEventListener('click', (event) => {
     const { x, y, scale } = extent;
-    const at = [x + event.offsetX / scale, y + event.offsetY / scale];
-    const its = all.find(({ rings }) => rings.filter((ring) => inside(ring, at)).length % 2 === 1);
+    const its = communeAt({ lng: x + event.offsetX / scale, lat: north(y + event.offsetY / scale) });
     if (its) choose(its.code);
   });
   plan();
@@ -56,15 +59,6 @@ function boxOf(rings) {
 
 const areaOf = ({ left, right, top, bottom }) => (right - left) * (bottom - top);
 
-function inside(ring, [x, y]) {
-  let odd = false;
-  for (let i = 0, j = ring.length - 1; i < ring.length; j = i, i += 1) {
-    const [[ax, ay], [bx, by]] = [ring[i], ring[j]];
-    if ((ay > y) !== (by > y) && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) odd = !odd;
-  }
-  return odd;
-}
-
 // Which part, how large and where
 
 /** Choose the part anew, as for a map of another size or for other names. */
@@ -78,6 +72,7 @@ export function plan() {
   extent = all.length > 1 && width > 400 && height > 300 ? choosePart(width, height, font) : null;
   canvas.hidden = extent === null;
   draw();
+  placeLabels();
 }
 
 // Sizes of the map's names, as the style sheet has them for this screen.
@@ -92,7 +87,6 @@ const labelFont = (alerted) => `${alerted ? 700 : 400} ${size(alerted)}px "Be Vi
 
 // How the map shows the whole city: pixels in a degree, and where a point lies in it.
 function mapNow() {
-  const map = window.map_wall;
   const [a, b] = [all[0], all[all.length - 1]];
   const [p, q] = [a, b].map(({ latlng }) => map.latLngToContainerPoint(latlng));
   const scale = Math.hypot(q.x - p.x, q.y - p.y) / Math.hypot(b.x - a.x, b.y - a.y);
@@ -164,11 +158,7 @@ function densest(crowded, { width, height }, scale, font) {
 
 // The place where it covers the fewest communes, and nothing that one must read or use.
 function emptiest(part, at, width, height) {
-  const origin = frame.getBoundingClientRect();
-  const others = [...document.querySelectorAll('#legend, .leaflet-control')].map((one) => {
-    const { left, right, top, bottom } = one.getBoundingClientRect();
-    return { left: left - origin.left, right: right - origin.left, top: top - origin.top, bottom: bottom - origin.top };
-  }).filter((box) => box.right > box.left && box.bottom > box.top);
+  const others = coveredBoxes(frame, '.legend, .leaflet-control, .filters');
   const outline = all.flatMap(({ rings, x, y }) => [[x, y], ...rings.flatMap((ring) => ring.filter((_, n) => n % 8 === 0))])
     .map(at);
   let best = null;
@@ -194,16 +184,6 @@ function emptiest(part, at, width, height) {
 
 // Drawing
 
-/** Colour the communes by the worst of the alerts in them. */
-export function showInsetAlerts(alerts) {
-  severities = new Map();
-  for (const { commune, severity } of alerts) {
-    const before = severities.get(commune);
-    if (before === undefined || rank(severity) < rank(before)) severities.set(commune, severity);
-  }
-  draw();
-}
-
 function draw() {
   named = [];
   if (!extent) return;
@@ -216,17 +196,18 @@ function draw() {
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.fillStyle = paint('ground');
   pen.fillRect(0, 0, extent.width, extent.height);
-  const weight = ({ code }) => (severities.has(code) ? rank(severities.get(code)) : 9);
+  const severityOf = ({ commune }) => shownOf(commune).severity;
+  const weight = (one) => (severityOf(one) ? rank(severityOf(one)) : 9);
   const seen = all.filter(({ box }) => (box.right - extent.x) * extent.scale > 0 && (box.bottom - extent.y) * extent.scale > 0
     && (box.left - extent.x) * extent.scale < extent.width && (box.top - extent.y) * extent.scale < extent.height);
   // The worst last, over the outlines of its neighbours; names the other way round.
-  for (const commune of [...seen].sort((a, b) => weight(b) - weight(a))) drawCommune(pen, commune, severities.get(commune.code));
+  for (const commune of [...seen].sort((a, b) => weight(b) - weight(a))) drawCommune(pen, commune, shownOf(commune.commune));
   const taken = [];
-  for (const commune of [...seen].sort((a, b) => weight(a) - weight(b))) drawName(pen, commune, severities.get(commune.code), taken);
+  for (const commune of [...seen].sort((a, b) => weight(a) - weight(b))) drawName(pen, commune, severityOf(commune), taken);
   canvas.setAttribute('aria-label', words('inset', { names: named.join(', ') }));
 }
 
-function drawCommune(pen, { rings }, severity) {
+function drawCommune(pen, { rings }, { severity, unknown }) {
   pen.beginPath();
   for (const ring of rings) {
     ring.forEach(([x, y], index) => {
@@ -238,9 +219,10 @@ function drawCommune(pen, { rings }, severity) {
   }
   pen.fillStyle = paint('map-fill');
   pen.fill('evenodd');
-  if (severity) {
-    pen.globalAlpha = Number(paint('map-alerted'));
-    pen.fillStyle = colour(severity);
+  if (severity || unknown) { // as the map has it
+    pen.globalAlpha = severity ? Number(paint('map-alerted')) : 1;
+    const ground = severity ? colour(severity) : paint('map-fill');
+    pen.fillStyle = unknown ? hatched(ground, paint(severity ? 'ground' : 'map-line')) : ground;
     pen.fill('evenodd');
     pen.globalAlpha = 1;
   }
@@ -279,4 +261,4 @@ function drawName(pen, { short, x, y }, severity, taken) {
 
 /** For tests: what it shows and how much larger, null where it shows nothing. */
 export const insetDrawn = () => extent && { names: [...named], gain: extent.gain, scale: extent.scale,
-  alerted: Object.fromEntries(severities) };
+  alerted: Object.fromEntries(all.map(({ code, commune }) => [code, commune.severity]).filter(([, its]) => its)) };

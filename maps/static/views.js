@@ -2,7 +2,7 @@
 // that several screens need no hand: ?view=map, ?view=list, ?view=incidents, ?view=commune:CODE.
 // On a phone list and map are tabs, the list first.
 
-import { communes } from './boundaries.js';
+import { communeOf } from './communes.js';
 import { askedView, inKiosk } from './screen.js';
 
 const KINDS = ['all', 'map', 'list', 'incidents', 'commune'];
@@ -20,15 +20,19 @@ let view = viewOf(askedView) ?? { kind: 'all', commune: '' };
 export const currentView = () => view;
 
 /** Lay the page out for its view. `unknown` is called with what the address asks for in vain. */
-export async function startView(unknown) {
+export function startView(unknown) {
   document.body.classList.toggle('kiosk', inKiosk);
   document.body.dataset.view = view.kind;
   showTab(view.kind === 'map' || view.kind === 'commune' ? 'map' : 'list');
   if (viewOf(askedView) === null) unknown(askedView);
   byId('tab-list').addEventListener('click', () => showTab('list'));
   byId('tab-map').addEventListener('click', () => showTab('map'));
+}
+
+/** Name the view's commune, once the map has its communes; where there is none of that code everything is shown. */
+export function nameCommune(unknown) {
   if (!view.commune) return;
-  const its = (await communes()).find(({ code }) => code === view.commune);
+  const its = communeOf(view.commune);
   if (its) byId('where').textContent = its.name;
   else {
     view = { kind: 'all', commune: '' };

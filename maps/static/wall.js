@@ -2,7 +2,7 @@
 
 import * as city from './city.js';
 import { isAside, liesIn } from './groups.js';
-import { insetDrawn, plan, showInsetAlerts, startInset } from './inset.js';
+import { insetDrawn, plan, startInset } from './inset.js';
 import { isAwake, startKiosk } from './kiosk.js';
 import * as operating from './operating.js';
 import * as panel from './panel.js';
@@ -10,7 +10,7 @@ import { saveSettings, screenSettings } from './screen.js';
 import { applySizes } from './sizes.js';
 import * as sound from './sound.js';
 import { applyTheme } from './theme.js';
-import { currentView, showTab, startView } from './views.js';
+import { currentView, nameCommune, showTab, startView } from './views.js';
 import { clockTime, currentLanguage, fillWords, longDate, setLanguage, words } from './texts.js';
 
 const REPORT_MS = 30 * 60000;
@@ -130,7 +130,6 @@ function showAlerts() {
   panel.showAside(latest.aside, asideShown);
   const calling = all.filter((alert) => !isAside(alert));
   city.showAlerts(calling);
-  showInsetAlerts(calling);
   sound.take(list.filter((alert) => !isAside(alert)));
 }
 
@@ -262,12 +261,14 @@ document.addEventListener('keydown', (event) => {
 
 window.wall = { drawn: city.drawn, language: currentLanguage, inset: insetDrawn, sound: sound.soundsPlayed, awake: isAwake };
 applyScreen();
-startView((view) => operating.say(() => words('noView', { view }), true)).then(showAlerts);
+const noView = (view) => operating.say(() => words('noView', { view }), true);
+startView(noView);
 showAll();
 operating.start(showAlerts);
 sound.start(showSound);
 startKiosk(rest);
 city.loadCommunes(document.body.dataset.boundaries).then(() => {
+  nameCommune(noView);
   showAlerts();
   if (currentView().commune) goHome();
   document.body.classList.add('ready');

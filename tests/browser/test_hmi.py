@@ -434,6 +434,17 @@ def test_a_dense_part_has_an_inset(browsing: Browsing) -> None:
                 or its["y"] >= box["y"] + box["height"]
             )
             assert apart
+        # A name that must be read does not lie under it.
+        hidden = page.evaluate(
+            """[...document.querySelectorAll('.commune.alerted')].filter((one) => {
+              const [a, b] = [one, document.getElementById('inset')].map((it) => it.getBoundingClientRect());
+              return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+            }).length"""
+        )
+        assert hidden == 0
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator("#home")).to_be_visible()
+        expect(page.locator("#inset")).to_be_hidden()
         assert browsing.errors == []
 
 
