@@ -244,7 +244,12 @@ def build_shell(drawing: dict[str, Any], note: BoundaryNote, title: dict[str, st
     html = environment.get_template("wall.html").render(
         title={language: no_address(text) for language, text in title.items()},
         metas=parts.metas,
-        styles=[*parts.css_links, assets["map.css"].url, assets["wall.css"].url, assets["city.css"].url],
+        styles=[
+            *parts.css_links,
+            assets["map.css"].url,
+            assets["wall.css"].url,
+            *(assets[name].url for name in ("city.css", "history.css")),
+        ],
         scripts=[*parts.js_links, assets["map.js"].url],
         module=assets["wall.js"].url,
         icon=assets["icon.svg"].url,

@@ -20,6 +20,7 @@ from alerts.rules.policy import Operator, Role
 from ioc.operators import OperatorEntry, OperatorsFile, hash_password, write_operators
 from ioc.settings import load_settings
 from maps.commands import Desk
+from maps.history_web import Past
 from maps.live import Live
 from maps.picture import Picture
 from maps.sensors import Listed
@@ -248,6 +249,8 @@ class WallThread:
         self._operators = operators
         self.picture = Picture()
         self.port = 0
+        #: What the wall knows of the past; set before it starts.
+        self.past: Past | None = None
         self._loop: asyncio.AbstractEventLoop
         self._ticking = True
         self.passed = NOON
@@ -286,7 +289,7 @@ class WallThread:
         settings = load_settings(wall_port=self.port, host="127.0.0.1")
         ticks = asyncio.create_task(self._clock())
         its = operating(self._operators, self.outbox)
-        await serve_wall(settings, self.shell, self.live, self._stop, on_listen, its)
+        await serve_wall(settings, self.shell, self.live, self._stop, on_listen, its, past=self.past)
         ticks.cancel()
 
     async def _clock(self) -> None:

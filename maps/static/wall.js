@@ -1,6 +1,7 @@
 // The wall: follows the server's events, keeps what they say, and shows it.
 
 import * as city from './city.js';
+import * as history from './history.js';
 import { isAside, liesIn } from './groups.js';
 import { insetDrawn, plan, startInset } from './inset.js';
 import { isAwake, startKiosk } from './kiosk.js';
@@ -22,6 +23,7 @@ const HOME_MS = 90000; // a map that was zoomed in returns by itself: nobody may
 const byId = (id) => document.getElementById(id);
 
 let alerts = new Map();
+let present = alerts; // the alerts of now, also while the past is shown
 let incidents = new Map();
 let ended = [];
 let reports = new Map();
@@ -41,9 +43,9 @@ function open() {
   stream?.close();
   openedAt = performance.now();
   stream = new EventSource('/events');
-  stream.addEventListener('snapshot', hear(takeSnapshot));
+  stream.addEventListener('snapshot', hear(takePresent));
   stream.addEventListener('changes', hear(takeChanges));
-  stream.addEventListener('readings', hear(city.showReadings));
+  stream.addEventListener('readings', hear((readings) => history.isShown() || city.showReadings(readings)));
   stream.addEventListener('beat', hear(takeBeat));
   // The server has dropped us because we were slow: what follows is a new connection with a snapshot.
   stream.addEventListener('resync', open);
@@ -54,10 +56,22 @@ const hear = (take) => (event) => {
   take(JSON.parse(event.data));
 };
 
+// While the past is shown the present goes on unseen: it is only counted and heard.
+function goOn(counts) {
+  history.meanwhile(counts);
+  if (history.isShown()) sound.take([...present.values()].filter((alert) => !isAside(alert)));
+  return history.isShown();
+}
+
+function takePresent(snapshot) {
+  present = new Map(snapshot.alerts.map((alert) => [alert.id, alert]));
+  if (!goOn(snapshot.counts)) takeSnapshot(snapshot);
+}
+
 function takeSnapshot(snapshot) {
   if (page !== null && snapshot.page !== page) location.reload(); // another version of the wall, or other boundaries
   page = snapshot.page;
-  alerts = new Map(snapshot.alerts.map((alert) => [alert.id, alert]));
+  alerts = history.isShown() ? new Map(snapshot.alerts.map((alert) => [alert.id, alert])) : present;
   incidents = new Map((snapshot.incidents ?? []).map((incident) => [incident.id, incident]));
   ended = snapshot.ended;
   reports = new Map(snapshot.reports.map((report) => [report.id, report]));
@@ -71,10 +85,11 @@ function takeSnapshot(snapshot) {
 
 function takeChanges(changes) {
   for (const alert of changes.alerts) {
-    if (alert.state === 'open') alerts.set(alert.id, alert);
-    else alerts.delete(alert.id);
+    if (alert.state === 'open') present.set(alert.id, alert);
+    else present.delete(alert.id);
   }
-  for (const id of changes.gone) alerts.delete(id);
+  for (const id of changes.gone) present.delete(id);
+  if (goOn(changes.counts)) return;
   for (const incident of changes.incidents ?? []) {
     if (incident.state === 'closed') incidents.delete(incident.id);
     else incidents.set(incident.id, incident);
@@ -100,7 +115,7 @@ const oldestReport = () => (latest.event_ms === null ? -Infinity : latest.event_
 function takeBeat(next) {
   beat = next;
   beatAt = performance.now();
-  if (beat.event_ms !== null) latest.event_ms = beat.event_ms;
+  if (beat.event_ms !== null && !history.isShown()) latest.event_ms = beat.event_ms;
   showMoment();
   panel.showTimes(now());
   showState();
@@ -118,6 +133,7 @@ function showAll() {
   showAlerts();
   showMoment();
   showState();
+  history.say();
 }
 
 // What is suppressed or shelved asks for no attention: it is counted, and shown to whoever wants to see it.
@@ -130,7 +146,7 @@ function showAlerts() {
   panel.showAside(latest.aside, asideShown);
   const calling = all.filter((alert) => !isAside(alert));
   city.showAlerts(calling);
-  sound.take(list.filter((alert) => !isAside(alert)));
+  if (!history.isShown()) sound.take(list.filter((alert) => !isAside(alert)));
 }
 
 function choose(alert) {
@@ -260,6 +276,7 @@ document.addEventListener('keydown', (event) => {
 });
 
 window.wall = { drawn: city.drawn, language: currentLanguage, inset: insetDrawn, sound: sound.soundsPlayed, awake: isAwake };
+history.startHistory({ show: takeSnapshot, live: open });
 applyScreen();
 const noView = (view) => operating.say(() => words('noView', { view }), true);
 startView(noView);
