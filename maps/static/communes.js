@@ -102,24 +102,34 @@ function makeLabel(name) {
   return label;
 }
 
-/** Put names where there is room, in the order of their weight: a commune with an alert always has its name. */
+/**
+ * Put names where there is room, in the order of their weight. That of a commune with an alert may move a little; where
+ * that does not help, its sign stands alone: a name further away would be taken for another commune's.
+ */
 export function placeLabels() {
   const pane = map.getPane('labels');
   pane.classList.remove('zooming');
   pane.hidden = !map.hasLayer(layers.labels);
   const order = [...communes.values()].sort((a, b) => weight(a) - weight(b) || b.area - a.area);
   const taken = coveredBoxes(map.getContainer());
+  for (const { label } of order) label.classList.remove('bare');
   const sizes = order.map(({ label }) => [label.offsetWidth, label.offsetHeight]);
   const view = map.getSize();
   order.forEach((commune, index) => {
     const [width, height] = sizes[index];
     const at = map.latLngToContainerPoint(commune.anchor);
-    const box = room(at, width, height, commune.severity, taken, view);
+    const box = room(at, width, height, commune.severity, taken, view)
+      ?? (commune.severity ? bare(commune.label, at, height / 2) : null);
     commune.label.classList.toggle('crowded', box === null);
     if (box === null) return;
     taken.push(box);
     L.DomUtil.setPosition(commune.label, map.containerPointToLayerPoint([box.left, box.top]));
   });
+}
+
+function bare(label, at, size) {
+  label.classList.add('bare');
+  return { left: at.x - size / 2, right: at.x + size / 2, top: at.y - size / 2, bottom: at.y + size / 2 };
 }
 
 const weight = (commune) => (commune.severity ? rank(commune.severity) : 9);
@@ -141,7 +151,7 @@ function room(at, width, height, severity, taken, view) {
     const inside = box.left > 2 && box.top > 2 && box.right < view.x - 2 && box.bottom < view.y - 2;
     if ((inside || !severity) && !taken.some((other) => overlap(box, other))) return box;
   }
-  return severity ? { left, top, right: left + width, bottom: top + height } : null;
+  return null;
 }
 
 const overlap = (a, b) => a.left < b.right + 3 && b.left < a.right + 3 && a.top < b.bottom && b.top < a.bottom;

@@ -38,16 +38,12 @@ export async function startInset(choose) {
   await document.fonts.ready;
   onTheme(draw);
   map.on('restyled', draw);
-  new ResizeObserver(() => {
-    clearTimeout(settling);
-    settling = setTimeout(plan, SETTLED_MS);
-  }).observe(frame);
+  new ResizeObserver(plan).observe(frame);
   canvas.addEventListener('click', (event) => {
     const { x, y, scale } = extent;
     const its = communeAt({ lng: x + event.offsetX / scale, lat: north(y + event.offsetY / scale) });
     if (its) choose(its.code);
   });
-  plan();
 }
 
 function boxOf(rings) {
@@ -61,8 +57,16 @@ const areaOf = ({ left, right, top, bottom }) => (right - left) * (bottom - top)
 
 // Which part, how large and where
 
-/** Choose the part anew, as for a map of another size or for other names. */
+/** Choose the part anew, as for a map of another size or for other names, once the map has come to rest. */
 export function plan() {
+  clearTimeout(settling);
+  settling = setTimeout(() => {
+    if (map._animatingZoom) map.once('zoomend', plan);
+    else planNow();
+  }, SETTLED_MS);
+}
+
+function planNow() {
   if (!all.length) return;
   const { width, height } = frame.getBoundingClientRect();
   const font = labelFont(false);

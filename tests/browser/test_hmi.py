@@ -412,7 +412,7 @@ def test_a_dense_part_has_an_inset(browsing: Browsing) -> None:
         raise_alerts(wall, {"id": "a1", "where": where})
         page = opened(browsing, wall)
         expect(page.locator("#inset")).to_be_visible()
-        page.wait_for_timeout(700)
+        page.wait_for_timeout(1500)
         drawn = page.evaluate("window.wall.inset()")
         shot(page, "inset")
         left_out = page.locator(".commune.crowded span").all_text_contents()
@@ -451,7 +451,7 @@ def test_a_dense_part_has_an_inset(browsing: Browsing) -> None:
 def test_without_a_dense_part_there_is_no_inset(wall: kit.WallThread, browsing: Browsing) -> None:
     """All names fit: nothing covers the map."""
     page = opened(browsing, wall)
-    page.wait_for_timeout(700)
+    page.wait_for_timeout(1500)
     expect(page.locator("#inset")).to_be_hidden()
     assert page.evaluate("window.wall.inset()") is None
 
