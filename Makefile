@@ -8,7 +8,7 @@ LOCK := deploy/python
 export IOC_STATE_DIR ?= $(CURDIR)/.ioc
 SCENARIO ?= can-tho-spring-tide
 
-.PHONY: help install run test check lint unit integration browser tools lock broker-sums clean
+.PHONY: help install run test check lint unit integration browser bench-wall tools lock broker-sums clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -38,6 +38,9 @@ integration: $(VENV)/.dev ## Tests on a real broker
 
 browser: $(VENV)/.dev tools ## Tests in a real browser
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
+
+bench-wall: $(VENV)/.dev tools ## The wall with 10,000 sources in Chromium, beside folium's Realtime plugin
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m tests.bench.wall $(BENCH_ARGS)
 
 # Chromium and promtool: installed where that is possible, otherwise said.
 tools: $(VENV)/.dev

@@ -14,6 +14,7 @@ from ioc.commands.backtest import backtest
 from ioc.commands.boundaries import app as boundaries_app
 from ioc.commands.command import app as command_app
 from ioc.commands.explain import explain
+from ioc.commands.map import app as map_app
 from ioc.commands.recordings import record
 from ioc.commands.rules import app as rules_app
 from ioc.commands.staff import app as staff_app
@@ -56,6 +57,7 @@ app.add_typer(boundaries_app)
 app.add_typer(rules_app)
 app.add_typer(command_app)
 app.add_typer(staff_app)
+app.add_typer(map_app)
 
 
 def _print_version(wanted: bool) -> None:

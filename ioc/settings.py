@@ -98,6 +98,13 @@ class Settings(BaseSettings):
         description="How far before the last clock record an event is still judged; beyond: only kept.",
     )
 
+    history_hours: int = Field(
+        48,
+        ge=1,
+        le=168,
+        description="How many hours back the wall can be seen as it was; 168 at most.",
+    )
+
     # Workers
     session_timeout: float = Field(
         10.0, ge=1, description="How long the broker waits for a silent worker before its partitions move."

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from ioc.health import Health
 from ioc.settings import Settings
+from maps.history_feed import latest_events
 from maps.live import Live
 from maps.picture import Picture
 from streams.configuration import ERROR_KEY
@@ -31,6 +32,8 @@ STEP_RECORDS = 500
 #: Seconds without any record after which the broker is asked whether it is there.
 SILENT_SECONDS = 2.0
 PROBE_SECONDS = 3.0
+#: Seconds in which ioc.picture is read.
+RESTORE_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 #: Seconds for a consumer to stop in order.
 STOP_SECONDS = 0.7
@@ -43,13 +46,18 @@ class FeedLost(Exception):
 
 
 class Feed:
-    """Reads ioc.alerts and ioc.config whole, of the other topics the last records and what follows. No group."""
+    """Reads ioc.alerts, ioc.incidents and ioc.config whole, of the others the last records, and what follows.
+
+    No group.
+    """
 
     def __init__(self, settings: Settings, live: Live, health: Health | None = None) -> None:
-        self._bootstrap = settings.bootstrap
+        self._settings, self._bootstrap = settings, settings.bootstrap
         topics = Topics.of(settings)
-        self._topics = (topics.alerts, topics.located, topics.signals, topics.audit, topics.config)
-        self._alerts, self._located, self._signals, self._audit, self._config = (
+        self._topics = (
+            topics.alerts, topics.incidents, topics.located, topics.signals, topics.audit, topics.config,
+        )  # fmt: skip
+        self._alerts, self._incidents, self._located, self._signals, self._audit, self._config = (
             topic.name for topic in self._topics
         )
         self._tails = {self._located: LOCATED_TAIL, self._signals: SIGNALS_TAIL, self._audit: AUDIT_TAIL}
@@ -120,6 +128,10 @@ class Feed:
         # Read committed: the end is where the first open transaction begins.
         ends = await _within(consumer.end_offsets(partitions), PROBE_SECONDS, "no answer about its log")
         picture = Picture()
+        for value in await _within(
+            latest_events(self._settings), RESTORE_SECONDS, "no answer about ioc.picture"
+        ):
+            picture.apply_located(value, counted=False)
         for partition in partitions:
             tail = self._tails.get(partition.topic)
             begin = first[partition] if tail is None else max(first[partition], ends[partition] - tail)
@@ -169,6 +181,8 @@ class Feed:
                 elif record.topic == self._alerts:
                     key = (record.key or b"").decode(errors="replace")
                     picture.apply_alert(record.value, key, record.partition)
+                elif record.topic == self._incidents:
+                    picture.apply_incident(record.value, (record.key or b"").decode(errors="replace"))
                 elif record.topic == self._config:
                     if record.key == ERROR_KEY:
                         picture.apply_configuration_error(record.value)

@@ -10,10 +10,14 @@ import msgspec
 
 from ioc.metrics import VIEWERS, WALL_DELAY, WALL_UPDATES
 from maps.picture import Picture
+from maps.sensors import Listed
 
 #: Seconds between two batches of changes: an operator sees no difference, a browser does less work.
 BATCH_SECONDS = 0.2
 BEAT_SECONDS = 1.0
+#: Sources that a browser can be told anew about in a second: ten thousand are told once a second, a few hundred with
+#: the next batch. Each time the whole map is drawn, whoever spoke.
+SOURCES_PER_SECOND = 10_000
 #: Messages that may wait for one viewer: some ten seconds of changes and beats. Beyond that it starts afresh.
 QUEUE_MAX = 64
 
@@ -72,12 +76,25 @@ class Live:
         self._touched = asyncio.Event()
         self._pending_ms: list[int] = []
         self._closed = False
+        self._inventory: tuple[Listed, ...] = ()
+        #: Before this moment of the loop's clock no further readings are sent.
+        self._readings_at = 0.0
 
     # From the feed
 
+    def know(self, inventory: tuple[Listed, ...]) -> None:
+        """The inventory that is in force: of this picture, and of those that replace it."""
+        if inventory is self._inventory:
+            return
+        self._inventory = inventory
+        self.picture.know(inventory)
+        self._touched.set()
+
     def replace(self, picture: Picture) -> None:
         """Show another picture from now on, to everybody and as a whole."""
+        picture.know(self._inventory)
         picture.take_changes()
+        picture.take_readings()
         self.picture = picture
         self._send("snapshot", self._snapshot())
 
@@ -91,6 +108,11 @@ class Live:
         """The picture has changed by records that the broker appended at these times, ms since 1970."""
         self._pending_ms.extend(appended_ms)
         self._touched.set()
+
+    def past(self, picture: Picture) -> dict[str, Any]:
+        """The whole of another picture, as `snapshot` has the present one; without what is only true now."""
+        picture.know(self._inventory)
+        return {**picture.snapshot(), "page": self._page_tag}
 
     # To the viewers
 
@@ -144,10 +166,15 @@ class Live:
 
     def _flush(self) -> None:
         changes = self.picture.take_changes()
-        if changes is None:
+        if changes is not None:
+            event, data = changes
+            self._send(event, self._snapshot() if event == "snapshot" else data)
+        now, pending = time.monotonic(), self.picture.pending_readings
+        if pending and now >= self._readings_at:
+            self._send("readings", self.picture.take_readings())
+            self._readings_at = now + min(1.0, len(self.picture.sensors) / SOURCES_PER_SECOND)
+        if changes is None and not pending:
             return
-        event, data = changes
-        self._send(event, self._snapshot() if event == "snapshot" else data)
         WALL_UPDATES.inc(len(self._pending_ms))
         now_ms = time.time_ns() // 1_000_000
         for appended_ms in self._pending_ms:
@@ -166,6 +193,8 @@ class Live:
             self._touched.clear()
             self._flush()
             await asyncio.sleep(BATCH_SECONDS)
+            if self.picture.pending_readings:
+                self._touched.set()
 
     async def _beats(self) -> None:
         while True:

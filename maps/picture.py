@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,9 +17,12 @@ from msgspec import Struct
 
 from alerts.alert import Alert
 from alerts.commands import CommandOutcome
+from alerts.incident import Incident
 from alerts.model import SEVERITIES, AwareTime
+from maps.rate import AlarmRate
+from maps.sensors import RANKS, Listed, LocatedEvent, Sensor, Sensors
+from maps.views import alert_details, alert_view, incident_view, is_aside, ms, outcome_view
 from streams.configuration import ConfigurationFault
-from streams.schemas import Place
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +34,6 @@ REPORT_MS = 30 * 60_000
 #: A report so far ahead of the event time belongs to another run.
 AHEAD_MS = 10 * 60_000
 REPORTS_MAX = 1_000
-SOURCES_MAX = 20_000
 ENDED_MAX = 5
 #: Outcomes of commands that a page which was away for a moment still gets.
 OUTCOMES_MAX = 50
@@ -38,22 +41,6 @@ OUTCOMES_MAX = 50
 TEXT_MAX = 280
 #: Seconds of event time whose counts are kept for the rate.
 RATE_SECONDS_MAX = 3_600
-
-
-class LocatedEvent(Struct):
-    """What the wall reads of a record of ioc.located."""
-
-    id: str
-    source: str
-    time: AwareTime
-    stream: str
-    place: Place
-    lon: float | None = None
-    lat: float | None = None
-    simulated: bool = False
-    run: str = ""
-    category: str = ""
-    text: str = ""
 
 
 class SignalRecord(Struct):
@@ -65,86 +52,12 @@ class SignalRecord(Struct):
     run: str = ""
 
 
-class Reading(Struct):
-    """The latest event of a source: where it was, and the event as it came."""
-
-    time_ms: int
-    lon: float
-    lat: float
-    stream: str
-    simulated: bool
-    raw: bytes
-
-
 class Passed(Struct):
     """How far a raw partition has come: event time, its run, and when we heard of it."""
 
     time_ms: int
     run: str
     seen_ms: int
-
-
-def _ms(time: datetime) -> int:
-    return round(time.timestamp() * 1000)
-
-
-def is_aside(view: dict[str, Any]) -> bool:
-    """Whether an open alert is not among those that ask for attention: it is suppressed or shelved."""
-    return bool(view["suppressed"]) or view["shelved_until"] is not None
-
-
-def outcome_view(outcome: CommandOutcome) -> dict[str, Any]:
-    """What became of a command, as the page gets it. Nothing of what the operator wrote."""
-    return {
-        "id": outcome.command.id,
-        "action": outcome.command.action,
-        "operator": outcome.command.operator,
-        "alert": outcome.alert or outcome.command.alert,
-        "outcome": outcome.outcome,
-        "reason": outcome.reason,
-        "sequence": outcome.sequence,
-    }
-
-
-def alert_view(alert: Alert) -> dict[str, Any]:
-    """An alert as the page gets it: plain JSON values, times in ms since 1970."""
-    where = alert.where
-    # One that an operator opened measures nothing.
-    measured = bool(alert.measure)
-    seen = alert.acknowledged
-    return {
-        "id": alert.id,
-        "sequence": alert.sequence,
-        "state": alert.state,
-        "change": alert.change,
-        "severity": alert.severity,
-        "worst": alert.worst,
-        "hazard": alert.hazard,
-        "title": alert.title,
-        "label": alert.label,
-        "subject": alert.subject,
-        "subject_name": alert.subject_name,
-        "commune": where.commune,
-        "commune_name": where.commune_name,
-        "lon": where.lon,
-        "lat": where.lat,
-        "started": _ms(alert.started),
-        "time": _ms(alert.time),
-        "value": alert.value if measured else None,
-        "bound": alert.bound if measured else None,
-        "unit": alert.unit,
-        "certainty": alert.certainty,
-        "doubts": list(alert.doubts),
-        "acknowledged": {"by": seen.by, "time": _ms(seen.time)} if seen else None,
-        "assigned": alert.assigned,
-        "shelved_until": _ms(alert.shelved_until) if alert.shelved_until else None,
-        "comments": len(alert.comments),
-        "suppressed": alert.suppressed,
-        "overdue": alert.overdue,
-        "incident": alert.incident,
-        "awaiting": list(alert.awaiting),
-        "simulated": alert.simulated,
-    }
 
 
 class Picture:
@@ -158,22 +71,30 @@ class Picture:
         #: Located events older than those applied exist and were not read: counts of a day are lower bounds.
         self.truncated = False
         self._alert_decoder = msgspec.json.Decoder(Alert)
+        self._incident_decoder = msgspec.json.Decoder(Incident)
         self._located_decoder = msgspec.json.Decoder(LocatedEvent)
         self._signal_decoder = msgspec.json.Decoder(SignalRecord)
         self._outcome_decoder = msgspec.json.Decoder(CommandOutcome)
         self._error_decoder = msgspec.json.Decoder(ConfigurationFault)
         self._open: dict[str, dict[str, Any]] = {}
+        #: Open alerts that ask for attention: severity by id, by subject.
+        self._calling: dict[str, dict[str, str]] = {}
+        #: The records of alerts that are shown.
+        self._records: dict[str, bytes] = {}
+        self._incidents: dict[str, dict[str, Any]] = {}
         #: Partition of each alert in ioc.alerts, ended ones included: where commands about it go.
         self._partitions: dict[str, int] = {}
+        self._rate = AlarmRate()
         self._outcomes: deque[dict[str, Any]] = deque(maxlen=OUTCOMES_MAX)
         self._configuration_error: ConfigurationFault | None = None
         self._ended: deque[dict[str, Any]] = deque(maxlen=ENDED_MAX)
-        self._sources: dict[str, Reading] = {}
-        self._simulated_sources: set[str] = set()
+        self.sensors = Sensors()
         self._reports: dict[str, dict[str, Any]] = {}
         self._passed: dict[str, Passed] = {}
         self._run = ""
         self._event_ms: int | None = None
+        #: The second of event time that silence was last judged by.
+        self._settled_s: int | None = None
         self._per_second: Counter[int] = Counter()
         self._reports_by_day: dict[tuple[str, str], int] = {}
         self._earliest_ms: int | None = None
@@ -184,7 +105,8 @@ class Picture:
         self._touched = False
         self._new_alerts: dict[str, dict[str, Any]] = {}
         self._gone: set[str] = set()
-        self._new_sources: set[str] = set()
+        self._new_incidents: dict[str, dict[str, Any]] = {}
+        self._gone_incidents: set[str] = set()
         self._new_reports: set[str] = set()
         self._new_outcomes: list[dict[str, Any]] = []
         self._ended_changed = False
@@ -195,27 +117,82 @@ class Picture:
         """Take a record of ioc.alerts: the latest of an alert, or None to forget the alert `key`."""
         if value is None:
             self._partitions.pop(key, None)
-            if self._open.pop(key, None) or self._drop_ended(key):
+            self._records.pop(key, None)
+            gone = self._open.pop(key, None)
+            if gone is not None:
+                self._call(gone, False)
+            if gone is not None or self._drop_ended(key):
                 self._new_alerts.pop(key, None)
                 self._gone.add(key)
                 self._touched = True
             return
         try:
-            view = alert_view(self._alert_decoder.decode(value))
+            alert = self._alert_decoder.decode(value)
+            view = alert_view(alert)
         except msgspec.DecodeError as error:
             self._refuse("ioc.alerts", error)
             return
         id_ = view["id"]
+        self._rate.take(alert)
         self._partitions[id_] = partition
         self._gone.discard(id_)
         self._drop_ended(id_)
+        before = self._open.pop(id_, None)
+        if before is not None and before["subject"] != view["subject"]:
+            self._call(before, False)
+        self._call(view, view["state"] == "open" and not is_aside(view))
         if view["state"] == "open":
             self._open[id_] = view
         else:
-            self._open.pop(id_, None)
+            if len(self._ended) == ENDED_MAX:
+                self._records.pop(self._ended[-1]["id"], None)
             self._ended.appendleft(view)
             self._ended_changed = True
+        self._records[id_] = value
         self._new_alerts[id_] = view
+        self._touched = True
+
+    def _call(self, view: dict[str, Any], calls: bool) -> None:
+        """An alert asks for attention, or not any more: its subject has the severity of the worst that does."""
+        subject = view["subject"]
+        calling = self._calling.setdefault(subject, {})
+        if calls:
+            calling[view["id"]] = view["severity"]
+        else:
+            calling.pop(view["id"], None)
+        if not calling:
+            del self._calling[subject]
+        self.sensors.mark(subject, max(calling.values(), key=RANKS.__getitem__, default=None))
+
+    def apply_incident(self, value: bytes | None, key: str) -> None:
+        """Take a record of ioc.incidents: the latest of an incident, or None to forget the incident `key`."""
+        if value is None:
+            self._forget_incident(key)
+            return
+        try:
+            view = incident_view(self._incident_decoder.decode(value))
+        except msgspec.DecodeError as error:
+            self._refuse("ioc.incidents", error)
+            return
+        id_ = view["id"]
+        if view["state"] == "closed":
+            if id_ in self._incidents:
+                self._forget_incident(id_)
+                self._new_incidents[id_] = view
+            return
+        self._incidents[id_] = self._new_incidents[id_] = view
+        self._gone_incidents.discard(id_)
+        self._touched = True
+
+    def _forget_incident(self, id_: str) -> None:
+        if self._incidents.pop(id_, None) is not None:
+            self._new_incidents.pop(id_, None)
+            self._gone_incidents.add(id_)
+            self._touched = True
+
+    def know(self, inventory: Iterable[Listed]) -> None:
+        """The inventory that is in force."""
+        self.sensors.know(inventory)
         self._touched = True
 
     def _drop_ended(self, id_: str) -> bool:
@@ -246,15 +223,23 @@ class Picture:
             return
         self._touched = True
 
-    def apply_located(self, value: bytes) -> None:
-        """Take a record of ioc.located."""
+    def apply_located(self, value: bytes, *, counted: bool = True) -> None:
+        """Take a record of ioc.located; one that ioc.picture kept is not counted again."""
         try:
             event = self._located_decoder.decode(value)
         except msgspec.DecodeError as error:
             self._refuse("ioc.located", error)
             return
-        time_ms = _ms(event.time)
+        time_ms = ms(event.time)
         self._touched = True
+        if counted:
+            self._count(event, time_ms)
+        if event.stream == "report":
+            self._apply_report(event, time_ms)
+        elif event.lon is not None and event.lat is not None:
+            self.sensors.hear(event, time_ms, event.lon, event.lat, value)
+
+    def _count(self, event: LocatedEvent, time_ms: int) -> None:
         self._per_second[time_ms // 1000] += 1
         if len(self._per_second) > RATE_SECONDS_MAX:
             for second in sorted(self._per_second)[: RATE_SECONDS_MAX // 2]:
@@ -262,31 +247,12 @@ class Picture:
         if self._earliest_ms is None or time_ms < self._earliest_ms:
             self._earliest_ms = time_ms
         if event.stream == "report":
-            self._apply_report(event, time_ms)
-        elif event.lon is not None and event.lat is not None:
-            self._apply_reading(event, time_ms, event.lon, event.lat, value)
-
-    def _apply_reading(self, event: LocatedEvent, time_ms: int, lon: float, lat: float, value: bytes) -> None:
-        before = self._sources.pop(event.source, None)
-        if before is None or (before.lon, before.lat, before.stream) != (lon, lat, event.stream):
-            self._new_sources.add(event.source)
-        # Popped and put back: the first of the dict is the source that has been silent longest.
-        self._sources[event.source] = Reading(time_ms, lon, lat, event.stream, event.simulated, value)
-        if event.simulated:
-            self._simulated_sources.add(event.source)
-        else:
-            self._simulated_sources.discard(event.source)
-        if len(self._sources) > SOURCES_MAX:
-            dropped = next(iter(self._sources))
-            del self._sources[dropped]
-            self._simulated_sources.discard(dropped)
-            self._new_sources.discard(dropped)
+            day = (event.run, event.time.astimezone(LOCAL).date().isoformat())
+            self._reports_by_day[day] = self._reports_by_day.get(day, 0) + 1
+            if len(self._reports_by_day) > 8:
+                del self._reports_by_day[next(iter(self._reports_by_day))]
 
     def _apply_report(self, event: LocatedEvent, time_ms: int) -> None:
-        day = (event.run, event.time.astimezone(LOCAL).date().isoformat())
-        self._reports_by_day[day] = self._reports_by_day.get(day, 0) + 1
-        if len(self._reports_by_day) > 8:
-            del self._reports_by_day[next(iter(self._reports_by_day))]
         id_ = f"{event.source}/{event.id}"
         place = event.place
         self._reports[id_] = {
@@ -318,7 +284,7 @@ class Picture:
             return
         if record.kind != "passed" or record.time is None:
             return
-        self._passed[record.source] = Passed(_ms(record.time), record.run, seen_ms)
+        self._passed[record.source] = Passed(ms(record.time), record.run, seen_ms)
         # One run gives way to the next at another moment in each partition: where most of them are counts.
         runs = Counter(passed.run for passed in self._passed.values())
         most = max(runs.values())
@@ -347,10 +313,14 @@ class Picture:
         seen = [passed.seen_ms for passed in self._passed.values() if passed.run == self._run]
         return max(0.0, (now_ms - min(seen)) / 1000) if seen else None
 
-    def reading(self, source: str) -> bytes | None:
-        """The latest event of a source, as it came; None for one that is not known."""
-        found = self._sources.get(source)
-        return found.raw if found else None
+    def sensor(self, source: str) -> Sensor | None:
+        """A source as it stands; None for one that is not known."""
+        return self.sensors.get(source)
+
+    def alert(self, alert: str) -> dict[str, Any] | None:
+        """An alert that is shown, with all that it rests on."""
+        record = self._records.get(alert)
+        return None if record is None else alert_details(self._alert_decoder.decode(record))
 
     def partition(self, alert: str) -> int | None:
         """The partition of an alert that ioc.alerts holds; None for one that it does not."""
@@ -370,9 +340,13 @@ class Picture:
     def _report_is_recent(self, report: dict[str, Any]) -> bool:
         return self._event_ms is None or -AHEAD_MS <= self._event_ms - report["time"] <= REPORT_MS
 
-    def _prune(self) -> None:
+    def _settle(self) -> None:
+        """Let go what is not recent any more, and see who is silent by now."""
         if self._event_ms is None:
             return
+        if self._event_ms // 1000 != self._settled_s:
+            self._settled_s = self._event_ms // 1000
+            self.sensors.pass_time(self._event_ms)
         for id_ in [id_ for id_, report in self._reports.items() if not self._report_is_recent(report)]:
             del self._reports[id_]
             self._new_reports.discard(id_)
@@ -387,28 +361,22 @@ class Picture:
             local = datetime.fromtimestamp(second, LOCAL)
             today = self._reports_by_day.get((self._run, local.date().isoformat()), 0)
             midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-            at_least = self.truncated and (self._earliest_ms or 0) > _ms(midnight)
+            at_least = self.truncated and (self._earliest_ms or 0) > ms(midnight)
         return {
             "located_per_minute": rate,
             "reports_today": today,
             "reports_today_at_least": at_least,
-            "sources": len(self._sources),
+            "sources": len(self.sensors),
+            **self._rate.counts(self._run, self._event_ms),
         }
 
     def _simulated(self) -> bool:
         return (
-            bool(self._simulated_sources)
+            self.sensors.simulated
             or any(view["simulated"] for view in self._open.values())
             or any(view["simulated"] for view in self._ended)
             or any(report["simulated"] for report in self._reports.values())
         )
-
-    def _source_rows(self, names: Any) -> list[list[Any]]:
-        rows = []
-        for name in names:
-            reading = self._sources[name]
-            rows.append([name, round(reading.lon, 5), round(reading.lat, 5), reading.stream])
-        return rows
 
     def _common(self) -> dict[str, Any]:
         return {
@@ -422,11 +390,12 @@ class Picture:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything, as the page gets it first."""
-        self._prune()
+        self._settle()
         return {
             "alerts": list(self._open.values()),
             "ended": list(self._ended),
-            "sources": self._source_rows(self._sources),
+            "incidents": list(self._incidents.values()),
+            "sources": self.sensors.snapshot(self._event_ms),
             "reports": list(self._reports.values()),
             "outcomes": list(self._outcomes),
             **self._common(),
@@ -436,18 +405,30 @@ class Picture:
         """What changed since the last call: None, ("changes", ...) or, with a new run, ("snapshot", ...)."""
         if not self._touched:
             return None
-        self._prune()
+        self._settle()
         if self._everything:
             result = ("snapshot", self.snapshot())
+            self.sensors.forget_changes()
         else:
             changes = self._common()
             changes["alerts"] = list(self._new_alerts.values())
             changes["gone"] = sorted(self._gone)
             changes["outcomes"] = self._new_outcomes
-            changes["sources"] = self._source_rows(sorted(self._new_sources))
+            changes["incidents"] = list(self._new_incidents.values())
+            changes["incidents_gone"] = sorted(self._gone_incidents)
+            changes["sources"] = self.sensors.take_changes(self._event_ms)
             changes["reports"] = [self._reports[id_] for id_ in sorted(self._new_reports)]
             if self._ended_changed:
                 changes["ended"] = list(self._ended)
             result = ("changes", changes)
         self._forget_changes()
         return result
+
+    @property
+    def pending_readings(self) -> int:
+        """How many readings `take_readings` would give."""
+        return self.sensors.pending
+
+    def take_readings(self) -> dict[str, Any]:
+        """The latest readings since the last call, as flat arrays; to be called behind `take_changes`."""
+        return self.sensors.take_readings(self._event_ms)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from alerts.model import Where
 from alerts.rules.policy import Subscription
@@ -18,13 +18,16 @@ from ioc.settings import Settings
 from maps.commands import Desk
 from maps.feed import Feed
 from maps.feeds import Feeds
+from maps.history_feed import HistoryFeed
 from maps.live import Live
+from maps.sensors import Listed
 from maps.session import Access
 from maps.shell import BoundaryNote, Shell, build_shell
 from maps.title import wall_title
 from maps.web import Operating, say_address, serve_wall
 from streams.commanding import CommandWriter, where_of
 from streams.configuration import Configuration, Configurations
+from streams.sensed import known
 from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
 
@@ -48,6 +51,7 @@ class InForce:
         self.boundaries = installed_registry(settings).sets[-1]
         #: None until the broker told it.
         self._configuration: Configuration | None = None
+        self._listed: tuple[str, tuple[Listed, ...]] | None = None
 
     async def look(self) -> bool:
         """Ask the broker; True where another set is in force than before. Without an answer nothing changes."""
@@ -69,15 +73,36 @@ class InForce:
         """The agencies' subscriptions in the current configuration."""
         return self._configuration.policy.subscriptions if self._configuration else ()
 
+    def inventory(self) -> tuple[Listed, ...]:
+        """The inventory of the current configuration, with its communes: the same object while it is the same."""
+        configuration = self._configuration
+        if configuration is None:
+            return ()
+        if self._listed is None or self._listed[0] != configuration.hash:
+            self._listed = configuration.hash, listed(configuration)
+        return self._listed[1]
+
     def locate(self, lon: float, lat: float, time: datetime) -> Where | None:
         """The place of a point in the maps of the current configuration; None where there is none."""
         return where_of(self._configuration.atlas, lon, lat, time) if self._configuration else None
 
 
+def listed(configuration: Configuration) -> tuple[Listed, ...]:
+    """The inventory of a configuration, each source with the commune that it lies in now."""
+    sources = list(configuration.sources.values())
+    now = datetime.now(UTC)
+    places = configuration.atlas.places([(now, source.lon, source.lat) for source in sources])
+    return tuple(Listed(source, known(place.commune)) for source, place in zip(sources, places, strict=True))
+
+
+def note_of(boundaries: BoundarySet) -> BoundaryNote:
+    """What is said of a boundary set wherever it is drawn."""
+    return BoundaryNote(boundaries.approximate, boundaries.source, boundaries.licence, boundaries.ref)
+
+
 def shell_of(boundaries: BoundarySet, settings: Settings) -> Shell:
     """The page for a boundary set."""
-    note = BoundaryNote(boundaries.approximate, boundaries.source, boundaries.licence, boundaries.ref)
-    return build_shell(drawing(boundaries), note, wall_title(settings))
+    return build_shell(drawing(boundaries), note_of(boundaries), wall_title(settings))
 
 
 def run_wall(settings: Settings) -> int:
@@ -130,16 +155,24 @@ async def _serve(
     stop = asyncio.Event()
     shell = shell_of(in_force.boundaries, settings)
     live = Live(shell.page.tag)
+    live.know(in_force.inventory())
     feed, feeds = Feed(settings, live, health), Feeds(settings, in_force.subscriptions)
+    past = HistoryFeed(settings)
     # None of them ends by itself but with a reason to stop; a wall without the others must not go on.
     tasks = [
         asyncio.create_task(work)
-        for work in (feed.run(), _beat_health(health), asked.wait(), _until_changed(in_force))
+        for work in (
+            feed.run(),
+            past.run(),
+            _beat_health(health),
+            asked.wait(),
+            _until_changed(in_force, live),
+        )
     ]
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
     try:
-        await serve_wall(settings, shell, live, stop, on_listen, operating, feeds)
+        await serve_wall(settings, shell, live, stop, on_listen, operating, feeds, past)
     finally:
         failed = [task.exception() for task in tasks if task.done() and not task.cancelled()]
         for task in tasks:
@@ -156,9 +189,10 @@ async def _beat_health(health: Health) -> None:
         await asyncio.sleep(1)
 
 
-async def _until_changed(in_force: InForce) -> None:
+async def _until_changed(in_force: InForce, live: Live) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         if await in_force.look():
             log.info("boundaries %s are in force: the wall draws them", in_force.boundaries.ref)
             return
+        live.know(in_force.inventory())

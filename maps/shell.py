@@ -8,22 +8,28 @@ holds.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, ClassVar
 
 import folium
 from branca.element import CssLink, Element, JavascriptLink, MacroElement
+from folium.elements import JSCSSMixin
+from folium.map import Layer
 from folium.template import Template
 from jinja2 import Environment, FileSystemLoader
 
 from maps.assets import STATIC, Asset, make_asset, shipped_assets
+from maps.licences import licences_page
 
 #: Layers above the communes, by the name of their pane: stacking order and whether they take the pointer.
-_PANES = {"communes": (410, False), "dots": (420, True), "labels": (430, False)}
+_PANES = {"communes": (410, False), "dots": (420, False), "labels": (430, False)}
+#: What can be shown and hidden. Folium's groups are the switches; the page's script draws.
+LAYERS = ("communes", "blind", "labels", "traffic", "flood", "camera", "reports", "alerts", "incidents")
 _ADDRESS = re.compile(rb"(?:https?|wss?)://[^\s\"'<>)]*", re.IGNORECASE)
 #: An address without a scheme, where a page or style would follow it.
 _SCHEMELESS = re.compile(rb"(?:src|href|url|@import)\s*[=(]?\s*[\"']?//[^\s\"'<>)]*", re.IGNORECASE)
@@ -56,6 +62,7 @@ class Shell:
     boundaries: Asset
     #: By name below /assets/.
     assets: dict[str, Asset]
+    licences: Asset
 
 
 class Legend(MacroElement):
@@ -66,6 +73,7 @@ class Legend(MacroElement):
         {% macro html(this, kwargs) %}
         <aside class="legend" id="legend">
             <ul class="legend-signs" id="legend-signs"></ul>
+            <ul class="legend-looks" id="legend-looks"></ul>
             {% if this.note.approximate %}
             <p class="approximate" id="approximate" data-text="approximate"></p>
             {% endif %}
@@ -80,9 +88,81 @@ class Legend(MacroElement):
         super().__init__()
         self._name = "Legend"
         self.note = note
-        # An address is shown without its scheme: text to read, nothing to follow from a control room.
-        parts = [re.sub(r"https?://", "", part) for part in (note.source, note.licence, note.ref) if part]
+        parts = [no_address(part) for part in (note.source, note.licence, note.ref) if part]
         self.credit = " · ".join(parts) or "–"
+
+
+def no_address(text: str) -> str:
+    """A text without schemes of addresses: something to read, nothing to follow from a control room."""
+    return re.sub(r"/{2,}", "/", re.sub(r"(?:https?|wss?)://", "", text, flags=re.IGNORECASE))
+
+
+class Dots(JSCSSMixin, Layer):
+    """The layer of small signs: `L.Dots` of static/dots.js, one canvas for tens of thousands of them.
+
+    It has no data of its own: the page's script puts signs into the layer that `get_name` names.
+    """
+
+    _template = Template(
+        """
+        {% macro script(this, kwargs) %}
+        var {{ this.get_name() }} = L.dots({{ this.options|tojavascript }});
+        {{ this.get_name() }}.addTo({{ this._parent.get_name() }});
+        {% endmacro %}
+        """
+    )
+    default_js: ClassVar = [("dots", "dots.js")]
+
+    def __init__(self, pane: str) -> None:
+        super().__init__(control=False)
+        self._name = "Dots"
+        self.options = {"pane": pane}
+
+
+class Details(MacroElement):
+    """Where the page's script tells what is known of the one that is chosen."""
+
+    _template = Template(
+        """
+        {% macro html(this, kwargs) %}
+        <aside class="chosen" id="details" aria-live="polite" data-label="details" hidden>
+            <button class="chosen-close" id="details-close" type="button" data-text="closeDetails"></button>
+            <div class="chosen-parts" id="details-parts" tabindex="0" data-label="details"></div>
+        </aside>
+        {% endmacro %}
+        """
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._name = "Details"
+
+
+class Filters(MacroElement):
+    """Which severities and which commune the map shows, and a way to a source by its id."""
+
+    _template = Template(
+        """
+        {% macro html(this, kwargs) %}
+        <details class="filters" id="filters">
+            <summary data-text="filters"></summary>
+            <div class="filters-parts">
+                <div class="filter-severities" id="filter-severities" role="group"
+                    data-label="filterSeverities"></div>
+                <label><span data-text="filterCommune"></span><select id="filter-commune"></select></label>
+                <label><span data-text="find"></span>
+                    <input id="filter-find" autocomplete="off" spellcheck="false"></label>
+                <ul class="filter-found" id="filter-found"></ul>
+                <button id="filter-reset" type="button" data-text="filterReset" hidden></button>
+            </div>
+        </details>
+        {% endmacro %}
+        """
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._name = "Filters"
 
 
 def drawing_bounds(drawing: dict[str, Any]) -> list[list[float]]:
@@ -107,7 +187,7 @@ def _points(coordinates: Any) -> Iterator[Any]:
             yield from _points(part)
 
 
-def _named(element: Element, name: str) -> Element:
+def named(element: Element, name: str) -> Element:
     # Folium's own names are random: the page's scripts could not find them, and each start of the wall would
     # make another page, which every browser had to load again.
     element._id = name
@@ -115,7 +195,7 @@ def _named(element: Element, name: str) -> Element:
 
 
 def build_map(drawing: dict[str, Any], note: BoundaryNote) -> folium.Map:
-    """The Folium map of the wall: `map_wall` and `feature_group_...` to the page's scripts."""
+    """The Folium map of the wall: `map_wall`, `dots_wall` and `feature_group_...` to the page's scripts."""
     bounds = drawing_bounds(drawing)
     (south, west), (north, east) = bounds
     wall = folium.Map(
@@ -134,15 +214,17 @@ def build_map(drawing: dict[str, Any], note: BoundaryNote) -> folium.Map:
         min_lon=2 * west - east,
         max_lon=2 * east - west,
     )
-    _named(wall, "wall")
+    named(wall, "wall")
     for pane, (order, pointer) in _PANES.items():
-        _named(folium.map.CustomPane(pane, z_index=order, pointer_events=pointer), pane).add_to(wall)
-    for layer in ("communes", "sources", "reports", "labels"):
+        named(folium.map.CustomPane(pane, z_index=order, pointer_events=pointer), pane).add_to(wall)
+    for layer in LAYERS:
         # The name is markup to Leaflet: a fixed key, which the page's script turns into words.
         group = folium.FeatureGroup(name=f'<span data-text="layer_{layer}"></span>')
-        _named(group, layer).add_to(wall)
-    _named(folium.LayerControl(position="topright", collapsed=False), "wall").add_to(wall)
-    Legend(note).add_to(wall)
+        named(group, layer).add_to(wall)
+    named(folium.LayerControl(position="topright", collapsed=False), "wall").add_to(wall)
+    named(Dots("dots"), "wall").add_to(wall)
+    for part in (Legend(note), Details(), Filters()):
+        part.add_to(wall)
     wall.fit_bounds(bounds, padding=(24, 24))
     return wall
 
@@ -155,24 +237,39 @@ def build_shell(drawing: dict[str, Any], note: BoundaryNote, title: dict[str, st
     """
     assets = shipped_assets()
     boundaries = make_asset("boundaries.geojson", json.dumps(drawing, ensure_ascii=False).encode())
-    parts = _take_apart(build_map(drawing, note), assets)
+    parts = take_apart(build_map(drawing, note), assets)
     for name, text in (("map.css", parts.styles), ("map.js", parts.script)):
         assets[name] = make_asset(name, text.encode())
     environment = Environment(loader=FileSystemLoader(STATIC), autoescape=True)
     html = environment.get_template("wall.html").render(
-        title=title,
+        title={language: no_address(text) for language, text in title.items()},
         metas=parts.metas,
-        styles=[*parts.css_links, assets["map.css"].url, assets["wall.css"].url],
+        styles=[
+            *parts.css_links,
+            assets["map.css"].url,
+            assets["wall.css"].url,
+            *(assets[name].url for name in ("city.css", "history.css")),
+        ],
         scripts=[*parts.js_links, assets["map.js"].url],
         module=assets["wall.js"].url,
         icon=assets["icon.svg"].url,
         map=parts.html,
         boundaries=f"/boundaries.geojson?v={boundaries.tag}",
+        version=_version(assets),
     )
     page = make_asset("wall.html", html.encode())
-    for asset in (page, *assets.values()):
+    licences = licences_page(
+        [page, *assets.values()], assets, boundaries, no_address(note.source), no_address(note.licence)
+    )
+    for asset in (page, licences, *assets.values()):
         check_own_host(asset)
-    return Shell(page, boundaries, assets)
+    return Shell(page, boundaries, assets, licences)
+
+
+def _version(assets: dict[str, Asset]) -> str:
+    """Changes with any file of the page, also with a module that only other modules name."""
+    tags = "".join(assets[name].tag for name in sorted(assets))
+    return hashlib.sha256(tags.encode()).hexdigest()[:16]
 
 
 def check_own_host(asset: Asset) -> None:
@@ -201,14 +298,15 @@ def _elements(root: Element) -> Iterator[Element]:
         yield from _elements(child)
 
 
-def _take_apart(wall: folium.Map, assets: dict[str, Asset]) -> _Parts:
+def take_apart(wall: folium.Map, assets: dict[str, Asset]) -> _Parts:
     """Render a map into links, styles, script and markup of their own; its links point at our files."""
     figure = wall.get_root()
     # Set on the instances: add_js_link and add_css_link would change the lists of the class, and so every map
     # that is made later.
     for element in _elements(figure):
         if hasattr(element, "default_js"):
-            element.default_js, element.default_css = [], []
+            own = [(name, assets[file].url) for name, file in element.default_js if file in assets]
+            element.default_js, element.default_css = own, []
     wall.default_js = [("leaflet", assets["leaflet/leaflet.js"].url)]
     wall.default_css = [("leaflet_css", assets["leaflet/leaflet.css"].url)]
     for child in list(figure._children.values()):

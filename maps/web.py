@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+import msgspec
 from aiohttp import web
 
 from ioc.errors import UserError
@@ -17,7 +18,19 @@ from ioc.settings import Settings
 from maps.assets import Asset
 from maps.commands import DESK, LIVE, Desk, command
 from maps.feeds import Feeds, add_feeds
+from maps.history_web import Past, add_history
+from maps.limits import (
+    CONNECTIONS,
+    IDLE_SECONDS,
+    LINGER_SECONDS,
+    REQUEST_MAX,
+    VIEWERS_MAX,
+    Connections,
+    limit,
+    watched,
+)
 from maps.live import Live
+from maps.sensors import source_view
 from maps.session import Access
 from maps.shell import Shell
 from maps.signin import ACCESS, guard, me, sign_in, sign_out
@@ -38,8 +51,6 @@ HEADERS = {
 WRITE_SECONDS = 5.0
 #: Seconds for requests that are open when the server ends; streams end first.
 SHUTDOWN_SECONDS = 1.0
-#: Bytes of a request's body: the longest is a command with a text.
-REQUEST_MAX = 16 * 1024
 
 _SHELL: web.AppKey[Shell] = web.AppKey("shell", Shell)
 _FOR_GOOD = "public, max-age=31536000, immutable"
@@ -54,14 +65,18 @@ class Operating:
 
 
 def wall_app(
-    shell: Shell, live: Live, operating: Operating | None = None, feeds: Feeds | None = None
+    shell: Shell,
+    live: Live,
+    operating: Operating | None = None,
+    feeds: Feeds | None = None,
+    past: Past | None = None,
 ) -> web.Application:
     """The application for a page and a picture; it pushes changes while it runs.
 
-    Without `operating` it only shows; without `feeds` it has none for agencies.
+    Without `operating` it only shows; without `feeds` it has none for agencies; without `past` no history.
     """
-    app = web.Application(middlewares=[guard], client_max_size=REQUEST_MAX)
-    app[_SHELL], app[LIVE] = shell, live
+    app = web.Application(middlewares=[limit, guard], client_max_size=REQUEST_MAX)
+    app[_SHELL], app[LIVE], app[CONNECTIONS] = shell, live, Connections()
     app[ACCESS] = operating.access if operating else Access()
     if operating is not None:
         app[DESK] = operating.desk
@@ -69,10 +84,12 @@ def wall_app(
         [
             web.get("/", _page),
             web.get("/assets/{name:.+}", _asset),
+            web.get("/licences", _licences),
             web.get("/boundaries.geojson", _boundaries),
             web.get("/events", _events),
             web.get("/api/snapshot", _snapshot),
             web.get("/api/source", _source),
+            web.get("/api/alert", _alert),
             web.get("/api/me", me),
             web.post("/api/sign-in", sign_in),
             web.post("/api/sign-out", sign_out),
@@ -81,6 +98,8 @@ def wall_app(
     )
     if feeds is not None:
         add_feeds(app, feeds)
+    if past is not None:
+        add_history(app, past, live)
     app.on_response_prepare.append(_secure)
     app.cleanup_ctx.append(_pushing)
     app.on_shutdown.append(_end_streams)
@@ -125,6 +144,10 @@ async def _page(request: web.Request) -> web.Response:
     return _serve(request, request.app[_SHELL].page)
 
 
+async def _licences(request: web.Request) -> web.Response:
+    return _serve(request, request.app[_SHELL].licences)
+
+
 async def _boundaries(request: web.Request) -> web.Response:
     return _serve(request, request.app[_SHELL].boundaries)
 
@@ -145,14 +168,23 @@ async def _snapshot(request: web.Request) -> web.Response:
 
 
 async def _source(request: web.Request) -> web.Response:
-    reading = request.app[LIVE].picture.reading(request.query.get("id", ""))
-    if reading is None:
+    sensor = request.app[LIVE].picture.sensor(request.query.get("id", ""))
+    if sensor is None:
         raise web.HTTPNotFound
-    return _json(reading)
+    return _json(msgspec.json.encode(source_view(sensor)))
+
+
+async def _alert(request: web.Request) -> web.Response:
+    alert = request.app[LIVE].picture.alert(request.query.get("id", ""))
+    if alert is None:
+        raise web.HTTPNotFound
+    return _json(msgspec.json.encode(alert))
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
     live = request.app[LIVE]
+    if live.viewers >= VIEWERS_MAX:
+        raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"})
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
@@ -186,14 +218,18 @@ async def serve_wall(
     on_listen: Callable[[str, int], None] = say_address,
     operating: Operating | None = None,
     feeds: Feeds | None = None,
+    past: Past | None = None,
 ) -> None:
     """Serve until `stop` is set; `on_listen` gets the address once it answers. The rest as for `wall_app`.
 
     Raises `UserError` where the port is taken or the address is not of this machine.
     """
+    app = wall_app(shell, live, operating, feeds, past)
     runner = web.AppRunner(
-        wall_app(shell, live, operating, feeds),
+        app,
         access_log=None,
+        keepalive_timeout=IDLE_SECONDS,
+        lingering_time=LINGER_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
         handle_signals=False,
     )
@@ -212,6 +248,7 @@ async def serve_wall(
             ) from None
         host, port = runner.addresses[0][:2]
         on_listen(host, port)
-        await stop.wait()
+        async with watched(app[CONNECTIONS], runner.server):
+            await stop.wait()
     finally:
         await runner.cleanup()

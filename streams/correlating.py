@@ -25,11 +25,17 @@ from alerts.model import AwareTime
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
 from streams.configuration import Configuration
 from streams.decoding import RawRecord
+from streams.picturing import Frame, frame_key, frame_of, minutes_between
 from streams.topics import STREAMS, Topics
 from streams.transactions import Effects
 
+#: How long frames are kept unless a setting says otherwise, hours.
+HISTORY_HOURS = 48
+
 FRONTIER_KEY = b"frontier"
 CONFIG_KEY = b"config"
+#: The last whole minute whose frame was written, or the one before the first.
+FRAMED_KEY = b"framed"
 _HELD = b"held|"
 #: The order of a command that names no time: it is past, whatever time it is.
 _AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,10 +72,19 @@ class Outcome:
 class Correlating:
     """The alerts of one province: one partition of ioc.signals. `run` takes its chunks one after the other."""
 
-    def __init__(self, partition: int, topics: Topics, restored: Mapping[bytes, bytes]) -> None:
-        """`restored` is the partition's state as earlier chunks wrote it."""
+    def __init__(
+        self,
+        partition: int,
+        topics: Topics,
+        restored: Mapping[bytes, bytes],
+        *,
+        history_hours: int = HISTORY_HOURS,
+    ) -> None:
+        """`restored` is the partition's state as earlier chunks wrote it; frames are kept for `history_hours`."""
         self.partition = partition
-        self._topics = topics
+        self._topics, self._history_hours = topics, history_hours
+        self._framed: datetime | None = None
+        self._frames: list[Frame] = []
         #: Last time that each raw partition has passed, by `stream/number`.
         self.frontier: dict[str, datetime] = {}
         #: Records that some raw partition may still precede.
@@ -82,6 +97,8 @@ class Correlating:
                 self.frontier = msgspec.json.decode(value, type=dict[str, AwareTime])
             elif key == CONFIG_KEY:
                 self.in_force = msgspec.json.decode(value, type=InForce)
+            elif key == FRAMED_KEY:
+                self._framed = msgspec.json.decode(value, type=AwareTime)
             elif key.startswith(_HELD):
                 record = _decode_held(value)
                 self._held[_order(record)] = record
@@ -144,15 +161,30 @@ class Correlating:
         at_once: list[Command] = []
         for order in sorted(order for order in self._held if order[0] < passed):
             record = self._held.pop(order)
+            if not (isinstance(record, Command) and order[0] == _AT_ONCE):
+                self._frame(order[0])
             if isinstance(record, Switch):
                 self._switch(record, configurations)
             elif isinstance(record, Command) and order[0] == _AT_ONCE:
                 at_once.append(record)  # it came before any time was known
             else:
                 self.correlation.take(record, order[0])
+        if self._framed is not None:
+            self._frame(passed)
         self.correlation.pass_time(passed, beyond=False)
         for command in at_once:
             self.correlation.take(command, passed)
+
+    def _frame(self, until: datetime) -> None:
+        """The frames of the whole minutes up to a time: all that is before it was taken, nothing of it or after."""
+        province, run = self._topics.provinces[self.partition], self.in_force.run if self.in_force else ""
+        if self._framed is None:
+            # Counted from the first record that is taken: what all partitions have passed depends on the chunks.
+            self._framed = until
+        for minute in minutes_between(self._framed, until, self._history_hours):
+            self.correlation.pass_time(minute, beyond=False)
+            self._frames.append(frame_of(self.correlation, minute, province, run))
+            self._framed = minute
 
     def _switch(self, switch: Switch, configurations: Mapping[str, Configuration]) -> None:
         in_force = InForce(switch.config, switch.run)
@@ -182,6 +214,10 @@ class Correlating:
             self._add(out, topics.agency(message.agency).name, key_, _encode(message))
         for outcome in effects.outcomes:
             self._add(out, topics.audit.name, outcome.command.id.encode(), _encode(outcome))
+        frames, self._frames = self._frames, []
+        for frame in frames:
+            key, partition = frame_key(frame, self._history_hours), topics.frames_partition(self.partition)
+            out.effects.add(topics.picture.name, partition, key, _encode(frame))
         self._write_state(out, held_before)
 
     def _write_state(self, out: Outcome, held_before: set[Order]) -> None:
@@ -194,6 +230,8 @@ class Correlating:
             self._add(out, name, key, value)
         if self.in_force is not None:
             self._add(out, name, CONFIG_KEY, _encode(self.in_force))
+        if self._framed is not None:
+            self._add(out, name, FRAMED_KEY, _encode(self._framed))
         # Always: a partition with a position but no state at all means that the state's log is gone.
         self._add(out, name, FRONTIER_KEY, _encode(self.frontier))
 

@@ -120,7 +120,9 @@ class MemorySystem:
         """Start a partition's worker from its written state, as after a crash; no stream: that of a province."""
         if stream is None:
             state = self.log.state(self.topics.signals_state.name, partition)
-            self._correlates[partition] = Correlating(partition, self.topics, state)
+            self._correlates[partition] = Correlating(
+                partition, self.topics, state, history_hours=self.settings.history_hours
+            )
             return
         self._senses[stream, partition] = Sensing(
             stream,

@@ -51,8 +51,8 @@ class Writer:
 
     def located(
         self, event: Event, place: Place, doubts: Mapping[str, tuple[Doubt, ...]], out: Outcome
-    ) -> None:
-        """An event with its place, and why its measures are doubted."""
+    ) -> bytes:
+        """An event with its place, and why its measures are doubted; as it is written."""
         out.located[place.outcome] += 1
         for why in doubts.values():
             out.doubted.update(why)
@@ -66,6 +66,12 @@ class Writer:
             b',"doubts":%s' % _encode(doubts) if doubts else b"",
         )
         out.effects.add(topic.name, partition_of(key, topic.partitions), key, value)
+        return value
+
+    def picture(self, records: Iterable[tuple[bytes, bytes | None]], out: Outcome) -> None:
+        """Parts of the picture that the wall is restored from."""
+        for key, value in records:
+            out.effects.add(self._topics.picture.name, self._partition, key, value)
 
     def signal(self, message: Signal | Occurrence | Sums, where: Where, out: Outcome) -> None:
         """A record for the province of a place."""

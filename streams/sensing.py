@@ -27,6 +27,7 @@ from streams.atlas import Atlas
 from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord
 from streams.occurrences import Counted
+from streams.picturing import SourcePicture
 from streams.schemas import MEASURES, Clock, DeadLetter, Event, Place
 from streams.sensed import Outcome, Writer, where_of
 from streams.sums import MinuteSums
@@ -47,6 +48,8 @@ class PartitionState(Struct, kw_only=True, omit_defaults=True):
     run: str = ""
     #: How many signals it has told: numbers them.
     signals: int = 0
+    #: How many reports it has put into the picture.
+    reports: int = 0
 
 
 class Sensing:
@@ -78,7 +81,9 @@ class Sensing:
         self.state = PartitionState()
         self.sources: dict[str, SourceState] = {}
         self._sums = MinuteSums(self._name)
+        self._picture = SourcePicture(stream, partition)
         self._restore(restored)
+        self._picture.restore(self.sources, self.state.clock)
         self._configuration: Configuration | None = None
         self._use_rules(())
         #: Until when at least nothing falls due for a source; sources that wait for nothing are absent.
@@ -217,6 +222,9 @@ class Sensing:
         )
         self._tell(done.signals, record, out, ahead)
         out.touched.update(dict.fromkeys(done.touched))
+        for name in done.touched:
+            if name not in self.sources:
+                self._writer.picture([self._picture.gone(name)], out)
         self._use(after)
         self._writer.to_all(
             Switch(source=self._name, order=clock.clock, config=clock.config, run=clock.run), out
@@ -249,6 +257,9 @@ class Sensing:
             for sums in self._sums.tell(self.sources.values(), state.clock, now, state.run):
                 sums.appended_ms = record.timestamp
                 self._writer.signal(sums, sums.where, out)
+        for name, written in self._picture.pass_time(now, self.sources):
+            self._writer.picture([written], out)
+            out.touched[name] = None
         changed = clock.config != state.config
         state.clock, state.config, state.run = now, clock.config, clock.run
         if changed:
@@ -294,7 +305,7 @@ class Sensing:
                 remembered = state.readings if state is not None and unjudged is None else {}
                 readings, observation = quality.check(source, datum, remembered, observation)
                 doubts = observation.doubts
-        self._writer.located(event, place, doubts, out)
+        located = self._writer.located(event, place, doubts, out)
         where = where_of(event.lon, event.lat, place)
         if unjudged is not None:
             out.unjudged[unjudged] += 1
@@ -312,6 +323,7 @@ class Sensing:
         state.time, state.event, state.where = event.time, event.id, where
         state.simulated, state.run = event.simulated, event.run
         out.touched[name] = None
+        self._writer.picture(self._picture.heard(name, state, located, self.state), out)
         if first:
             state.listed, state.listed_by = None, ""
             self._note_partition(name)

@@ -65,6 +65,8 @@ class Topics:
     alerts: Topic
     incidents: Topic
     audit: Topic
+    #: What the wall is restored from: `streams.picturing`.
+    picture: Topic
     dead_letters: Topic
     config: Topic
     #: Province codes in the order of their partitions in `signals` and all that correlate writes.
@@ -102,6 +104,15 @@ class Topics:
             alerts=topic("ioc.alerts", "alert", "Alert", n, None),
             incidents=topic("ioc.incidents", "incident", "Incident", n, None),
             audit=topic("ioc.audit", "command", "CommandOutcome", n, 365),
+            # Small segments: only what is closed is compacted, and a wall that starts reads what is not.
+            picture=topic(
+                "ioc.picture",
+                "part of the picture",
+                "Located | Frame",
+                raw,
+                None,
+                **{"segment.ms": str(5 * 60_000), "delete.retention.ms": str(60 * 60_000)},
+            ),
             dead_letters=topic("ioc.deadletter", "source", "DeadLetter", 1, 30),
             config=topic("ioc.config", "hash", "Configuration", 1, None),
             provinces=provinces,
@@ -112,7 +123,7 @@ class Topics:
         yield from self.raw.values()
         yield from self.raw_state.values()
         yield from (self.located, self.signals, self.signals_state, self.alert_changes, self.alerts)
-        yield from (self.incidents, self.audit, self.dead_letters, self.config)
+        yield from (self.incidents, self.audit, self.picture, self.dead_letters, self.config)
 
     def agency(self, name: str) -> Topic:
         """The topic of one agency's alerts; it is made when a configuration names the agency."""
@@ -123,6 +134,10 @@ class Topics:
             len(self.provinces),
             30 * DAY_MS,
         )
+
+    def frames_partition(self, partition: int) -> int:
+        """The partition of `picture` with the frames of the province that has `partition` in `signals`."""
+        return partition % self.picture.partitions
 
     def province_partition(self, province: str | None) -> int:
         """The partition of `signals` and of all that correlate writes that belongs to a province.

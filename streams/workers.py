@@ -179,7 +179,7 @@ def run_correlate(settings: Settings) -> int:
 
         def make(tp: TopicPartition, restored: Mapping[bytes, bytes]) -> Processor:
             province = topics.provinces[tp.partition]
-            partition = Correlating(tp.partition, topics, restored)
+            partition = Correlating(tp.partition, topics, restored, history_hours=settings.history_hours)
             return CorrelateProcessor(partition, province, configurations, health)
 
         return Worker("correlate", settings, health, [(topics.signals, topics.signals_state)], make)

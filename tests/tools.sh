@@ -1,8 +1,8 @@
 #!/bin/sh
 # Usage: tools.sh DIRECTORY
 # What the tests use beside Python packages: Chromium, installed from the system's packages where it is missing and
-# the user may install; and promtool, put into DIRECTORY. Where that cannot be done it says what to do: the tests
-# that need them then skip, or fail in CI.
+# the user may install; promtool, put into DIRECTORY; and axe-core, put below tests/browser by npm. Where that cannot
+# be done it says what to do: the tests that need them then skip, or fail in CI.
 set -u
 into=$1
 
@@ -40,5 +40,13 @@ if ! command -v promtool >/dev/null 2>&1 && [ ! -x "$into/promtool" ]; then
     else
         echo "tests: no promtool; put it on PATH (Debian: package prometheus) for the tests of deploy/prometheus" >&2
     fi
+fi
+
+browser=$(dirname "$0")/browser
+if [ ! -f "$browser/node_modules/axe-core/axe.min.js" ]; then
+    echo "fetching axe-core with npm"
+    # By the lock, and nothing of it runs.
+    (cd "$browser" && npm ci --ignore-scripts --silent) ||
+        echo "tests: no axe-core; run npm ci in tests/browser for the tests of what everybody can use" >&2
 fi
 exit 0

@@ -15,13 +15,15 @@ from typing import Any
 import msgspec
 
 from alerts.commands import Command, CommandOutcome
-from alerts.model import Where
+from alerts.model import Source, Where
 from alerts.rules.policy import Operator, Role
 from ioc.operators import OperatorEntry, OperatorsFile, hash_password, write_operators
 from ioc.settings import load_settings
 from maps.commands import Desk
+from maps.history_web import Past
 from maps.live import Live
 from maps.picture import Picture
+from maps.sensors import Listed
 from maps.session import Access
 from maps.shell import BoundaryNote, Shell, build_shell
 from maps.web import Operating, serve_wall
@@ -134,6 +136,49 @@ def passed_record(at: datetime = NOON, source: str = "flood/0", run: str = "") -
     ).encode()
 
 
+def incident_record(id: str = "i1", **fields: Any) -> bytes:
+    """A record of ioc.incidents: an open flood in the first square with the alert a1, but for `fields`."""
+    began, now = _text(NOON - timedelta(minutes=25)), _text(NOON - timedelta(minutes=15))
+    peak = {
+        "since": began,
+        "alerts": ["a1"],
+        "subject": "gauge-1",
+        "severity": "severe",
+        "value": 2.04,
+        "time": now,
+    }
+    record = {
+        "id": id,
+        "sequence": 1,
+        "state": "open",
+        "grouping": "tide",
+        "hazard": "flood",
+        "title": {"vi": "Triều cường", "en": "Spring tide"},
+        "where": {"lon": 105.55, "lat": 9.95, "commune": "90001", "commune_name": "Phường Thử 1"},
+        "communes": ["90001"],
+        "severity": "severe",
+        "worst": "severe",
+        "started": began,
+        "time": now,
+        "members": [
+            {"alert": "a1", "rule": "water-level", "subject": "gauge-1", "severity": "severe", "worst": "severe",
+             "since": began},
+        ],
+        "peaks": [peak],
+        "evidence": {"flood": 3},
+        "simulated": True,
+    }  # fmt: skip
+    return json.dumps({**record, **fields}).encode()
+
+
+def listed(
+    source: str, interval: float | None = 60.0, commune: str | None = "90001", **fields: Any
+) -> Listed:
+    """A source of the inventory, in the first square."""
+    known = {"name": {"vi": source, "en": source}, "kind": "water_level", "lon": 105.55, "lat": 9.95}
+    return Listed(Source(id=source, interval=interval, **{"stream": "flood", **known, **fields}), commune)
+
+
 def outcome_record(command: Command, **fields: Any) -> bytes:
     """A record of ioc.audit: the command was done, unless `fields` say otherwise."""
     return msgspec.json.encode(
@@ -204,6 +249,8 @@ class WallThread:
         self._operators = operators
         self.picture = Picture()
         self.port = 0
+        #: What the wall knows of the past; set before it starts.
+        self.past: Past | None = None
         self._loop: asyncio.AbstractEventLoop
         self._ticking = True
         self.passed = NOON
@@ -242,7 +289,7 @@ class WallThread:
         settings = load_settings(wall_port=self.port, host="127.0.0.1")
         ticks = asyncio.create_task(self._clock())
         its = operating(self._operators, self.outbox)
-        await serve_wall(settings, self.shell, self.live, self._stop, on_listen, its)
+        await serve_wall(settings, self.shell, self.live, self._stop, on_listen, its, past=self.past)
         ticks.cancel()
 
     async def _clock(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from alerts.conditions.ladder import LadderState
 from alerts.conditions.minutes import Said
@@ -31,6 +31,9 @@ class SourceState(Struct, kw_only=True, omit_defaults=True):
     rates: dict[str, RateState] = {}
     silences: dict[str, SilenceState] = {}
     said: dict[str, list[Said]] = {}
+    #: For the wall's picture: in which ten seconds it was written last, and the last event since that is not.
+    pictured: int = 0
+    unpictured: Raw | UnsetType = UNSET
 
     @property
     def heard(self) -> Heard:

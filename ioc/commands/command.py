@@ -10,7 +10,7 @@ import typer
 from ioc.errors import UserError
 
 if TYPE_CHECKING:
-    from alerts.commands import Action, CommandOutcome, Refusal
+    from alerts.commands import Action, CommandOutcome
     from alerts.model import Severity
     from ioc.settings import Settings
 
@@ -34,26 +34,6 @@ _Alert = Annotated[str, typer.Argument(help="The alert's id, or how it begins.",
 _As = Annotated[str, typer.Option("--as", help="Id of the operator who asks.", metavar="OPERATOR")]
 _Wait = Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the outcome.")]
 _Text = Annotated[str, typer.Option(help="What to say.")]
-
-#: Why a command was refused, in Vietnamese and in English.
-REASONS: dict[Refusal, tuple[str, str]] = {
-    "unknown-operator": (
-        "cấu hình đang dùng chưa có người vận hành này",
-        "the configuration in force does not name this operator",
-    ),
-    "not-allowed": ("vai trò không được phép", "the operator's role may not do this"),
-    "unknown-alert": ("không còn cảnh báo này", "there is no such alert any more"),
-    "stale": ("cảnh báo đã thay đổi", "the alert has changed meanwhile, look at it again"),
-    "not-open": ("cảnh báo không còn mở", "the alert is not open any more"),
-    "already-so": ("đã như vậy rồi", "it is so already"),
-    "not-shelved": ("cảnh báo không được gác", "the alert is not shelved"),
-    "shelved": ("cảnh báo đang được gác", "the alert is shelved"),
-    "not-awaiting": ("không có gì chờ phát hành", "nothing awaits release to this agency"),
-    "unknown-assignee": ("không có người này trong cấu hình", "the configuration names nobody of that id"),
-    "until-is-past": ("thời điểm đã qua", "that time has passed"),
-    "nothing-said": ("chưa có nội dung", "no text was given"),
-    "nothing-opened": ("thiếu nội dung cảnh báo", "nothing was said about the alert"),
-}
 
 
 @app.command()
@@ -235,6 +215,8 @@ def said(outcome: CommandOutcome) -> str:
     number = f", sequence {outcome.sequence}" if outcome.sequence is not None else ""
     if outcome.outcome == "done" or outcome.reason is None:
         return f"đã xong / done: {command.action} {alert}{number}"
+    from alerts.refusals import REASONS
+
     vi, en = REASONS[outcome.reason]
     return f"bị từ chối / refused: {command.action} {alert}{number}: {vi} / {en}"
 

@@ -28,7 +28,7 @@ def explain(
 
     from alerts.explain.telling import as_lines
     from alerts.explain.telling import explain as told
-    from ioc.commands.command import REASONS
+    from alerts.refusals import REASONS
     from ioc.commands.progress import progress_bar
     from ioc.errors import UserError
     from ioc.logs import configure_logs

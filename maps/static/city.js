@@ -1,260 +1,292 @@
-// The map: communes coloured by their worst open alert, their names, sensors and citizens' reports.
-// Folium has made the map, its panes and its layers; they are globals of the page.
+// The map: communes, and on one canvas sources, citizens' reports, alerts and incidents; what is shown of them, and
+// what is known of the one that is chosen.
 
-import { colour, element, rank, sign } from './signs.js';
-import { moment, words } from './texts.js';
+import * as communes from './communes.js';
+import * as details from './details.js';
+import * as filters from './filters.js';
+import { chosenByAddress, readAddress, writeAddress } from './links.js';
+import './mapwords.js';
+import { DOUBTFUL, drawLook, kindOf, lookOf, middleOf, orderOf, pictureOf, setSize, severityOf, SILENT, stateFor } from './marks.js';
+import { element, rank } from './signs.js';
+import { onTheme } from './theme.js';
+import { fillWords, words } from './texts.js';
 
-/* global L */
 const map = window.map_wall;
-const layers = {
-  communes: window.feature_group_communes,
-  sources: window.feature_group_sources,
-  reports: window.feature_group_reports,
-  labels: window.feature_group_labels,
-};
+const dots = window.dots_wall;
+const LAYERS = ['communes', 'blind', 'labels', 'traffic', 'flood', 'camera', 'reports', 'alerts', 'incidents'];
+const layers = Object.fromEntries(LAYERS.map((name) => [name, window[`feature_group_${name}`]]));
 
-const QUIET = { color: '#565b62', weight: 1, fillColor: '#2c3035', fillOpacity: 1 };
-const QUIET_DOT = { stroke: false, fillColor: '#8b9199', fillOpacity: 0.45, radius: 2.4 };
-const REPORT_DOT = { stroke: true, color: '#e8eaed', weight: 1.5, fill: true, fillOpacity: 0, radius: 4.5 };
+const REACH = 14; // pixels from a sign within which a click means it
+const FOUND_MAX = 8;
+const REFRESH_MS = 1000;
+const OTHERS = 1 << 15; // numbers of signs that are no sources begin here
 
-const communes = new Map(); // code -> {name, layer, anchor, area, label, severity}
-const sources = new Map(); // id -> {marker, stream, severity}
-const reports = new Map(); // id -> {marker, time}
-let home = null;
-let atHome = true;
+let sensors = []; // by number: {number, id, kind, measure, commune, state}
+let values = new Float64Array(1024); // of the latest reading, by number; NaN for none
+let times = new Float64Array(1024); // when that was, ms since 1970; NaN where it was never heard
+let byId = new Map(); // sensors by id
+let streams = [];
+let alerts = [];
+let incidents = new Map();
+const reports = new Map();
+const others = new Map(); // `kind id` -> {number, kind, id, its}: reports, alerts and incidents on the canvas
+const free = [];
+let clock = () => null;
+let refreshed = 0;
+let ready = false;
 
-export async function loadCommunes(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`boundaries: HTTP ${answer.status}`);
-  const drawing = L.geoJSON(await answer.json(), {
-    pane: 'communes',
-    interactive: false,
-    style: QUIET,
-    onEachFeature: (feature, layer) => {
-      const { code, name, label } = feature.properties;
-      const bounds = layer.getBounds();
-      const anchor = label ? L.latLng(label[1], label[0]) : bounds.getCenter();
-      const area = (bounds.getNorth() - bounds.getSouth()) * (bounds.getEast() - bounds.getWest());
-      communes.set(String(code), { name, layer, anchor, area, label: makeLabel(name), severity: null });
-    },
-  });
-  drawing.addTo(layers.communes);
-  home = drawing.getBounds();
-  // Leaflet looks at the window only; a banner above changes the map's height too.
-  new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
-  map.on('resize', () => {
-    if (atHome) fitHome(false);
-  });
-  map.on('dragstart', () => {
-    atHome = false;
-  });
-  map.on('zoomend moveend resize overlayadd overlayremove', placeLabels);
-  map.on('zoomstart', () => map.getPane('labels').classList.add('zooming'));
-  await document.fonts.ready; // they decide how large names and legend are
-  fitHome(false);
-  placeLabels();
-}
+// Sources
 
-export function fitHome(animate = true) {
-  atHome = true;
-  if (!home) return;
-  // Leaflet drops a view that is asked for while it animates another, as it does after Folium's fitBounds.
-  if (map._animatingZoom) {
-    map.once('zoomend', () => atHome && fitHome(animate));
-    return;
-  }
-  const size = map.getSize();
-  const legend = document.getElementById('legend');
-  const right = legend.offsetLeft + legend.offsetWidth;
-  const narrow = { paddingTopLeft: [right, 16], paddingBottomRight: [16, 16], animate };
-  map.fitBounds(home, underLegend(size, right, legend.offsetTop) ? narrow : { padding: [16, 16], animate });
-}
-
-// Whether a name would lie under the legend with the whole city in view.
-function underLegend(size, right, top) {
-  const zoom = map.getBoundsZoom(home, false, L.point(32, 32));
-  const middle = map.project(home.getNorthEast(), zoom).add(map.project(home.getSouthWest(), zoom)).divideBy(2);
-  const corner = middle.subtract(size.divideBy(2));
-  return [...communes.values()].some(({ anchor }) => {
-    const at = map.project(anchor, zoom).subtract(corner);
-    return at.x < right && at.y > top;
-  });
-}
-
-const shortName = (name) => name.replace(/^(Phường|Xã|Thị trấn|Đặc khu)\s+/u, '');
-
-function makeLabel(name) {
-  const label = element('div', 'commune');
-  label.append(element('span', '', shortName(name)));
-  map.getPane('labels').append(label);
-  return label;
-}
-
-// Names in the order of their weight: a commune with an alert always has its name, others where there is room.
-function placeLabels() {
-  const pane = map.getPane('labels');
-  pane.classList.remove('zooming');
-  pane.hidden = !map.hasLayer(layers.labels);
-  const order = [...communes.values()].sort((a, b) => weight(a) - weight(b) || b.area - a.area);
-  const taken = [];
-  const sizes = order.map(({ label }) => [label.offsetWidth, label.offsetHeight]);
-  const view = map.getSize();
-  order.forEach((commune, index) => {
-    const [width, height] = sizes[index];
-    const at = map.latLngToContainerPoint(commune.anchor);
-    const box = room(at, width, height, commune.severity, taken, view);
-    commune.label.classList.toggle('crowded', box === null);
-    if (box === null) return;
-    taken.push(box);
-    L.DomUtil.setPosition(commune.label, map.containerPointToLayerPoint([box.left, box.top]));
-  });
-}
-
-const weight = (commune) => (commune.severity ? rank(commune.severity) : 9);
-
-function room(at, width, height, severity, taken, view) {
-  const left = at.x - width / 2;
-  const top = at.y - height / 2;
-  const tries = [[left, top]];
-  if (severity) {
-    for (const step of [1, 2, 3]) {
-      const gap = step * height;
-      tries.push([left, top - gap], [left, top + gap], [at.x + 8, top - gap], [at.x - width - 8, top - gap],
-        [at.x + 8 + (step - 1) * 30, top], [at.x - width - 8 - (step - 1) * 30, top], [at.x + 8, top + gap],
-        [at.x - width - 8, top + gap]);
-    }
-  }
-  for (const [x, y] of tries) {
-    const box = { left: x, top: y, right: x + width, bottom: y + height };
-    const inside = box.left > 2 && box.top > 2 && box.right < view.x - 2 && box.bottom < view.y - 2;
-    if ((inside || !severity) && !taken.some((other) => overlap(box, other))) return box;
-  }
-  return severity ? { left, top, right: left + width, bottom: top + height } : null;
-}
-
-const overlap = (a, b) => a.left < b.right + 3 && b.left < a.right + 3 && a.top < b.bottom && b.top < a.bottom;
-
-/** Colour communes and sensors by their worst open alert. */
-export function showAlerts(alerts) {
-  const byCommune = worst(alerts, (alert) => alert.commune);
-  const bySource = worst(alerts, (alert) => alert.subject);
-  let changed = false;
-  for (const [code, commune] of communes) {
-    const severity = byCommune.get(code) ?? null;
-    if (severity === commune.severity) continue;
-    changed = true;
-    commune.severity = severity;
-    commune.label.className = severity ? `commune alerted ${severity}` : 'commune';
-    commune.label.querySelector('svg')?.remove();
-    if (severity) {
-      commune.label.prepend(sign(severity));
-      commune.layer.setStyle({ color: colour(severity), weight: 2.5, fillColor: colour(severity), fillOpacity: 0.42 });
-      commune.layer.bringToFront();
-    } else {
-      commune.layer.setStyle(QUIET);
-      commune.layer.bringToBack();
-    }
-  }
-  for (const [id, source] of sources) styleSource(source, bySource.get(id) ?? null);
-  if (changed) placeLabels();
-}
-
-function worst(alerts, subjectOf) {
-  const found = new Map();
-  for (const alert of alerts) {
-    const subject = subjectOf(alert);
-    if (!subject) continue;
-    const before = found.get(subject);
-    if (!before || rank(alert.severity) < rank(before)) found.set(subject, alert.severity);
-  }
-  return found;
-}
-
-function styleSource(source, severity) {
-  if (severity === source.severity) return;
-  source.severity = severity;
-  if (severity) {
-    source.marker.setStyle({ stroke: true, color: '#16181b', weight: 1.5, fillColor: colour(severity), fillOpacity: 1 });
-    source.marker.setRadius(7);
-    source.marker.bringToFront();
-  } else {
-    source.marker.setStyle(QUIET_DOT);
-    source.marker.setRadius(QUIET_DOT.radius);
-  }
-}
-
-/** Show where sensors are; rows of [id, lon, lat, stream]. */
-export function showSources(rows, replace) {
+/** Show sources as the server tells them: all of them, or what has changed. */
+export function showSources(told, replace) {
   if (replace) {
-    layers.sources.clearLayers();
-    sources.clear();
+    for (const sensor of sensors) if (sensor) dots.look(sensor.number, -1);
+    sensors = [];
+    byId = new Map();
+    streams = told.streams;
   }
-  for (const [id, lon, lat, stream] of rows) {
-    const known = sources.get(id);
-    if (known) {
-      known.marker.setLatLng([lat, lon]);
-      known.stream = stream;
-      continue;
-    }
-    const marker = L.circleMarker([lat, lon], { ...QUIET_DOT, pane: 'dots' });
-    const source = { marker, stream, severity: null };
-    marker.on('click', () => openSource(id, source));
-    marker.addTo(layers.sources);
-    sources.set(id, source);
+  for (const number of told.gone ?? []) {
+    const sensor = sensors[number];
+    if (!sensor) continue;
+    dots.look(number, -1);
+    byId.delete(sensor.id);
+    sensors[number] = undefined;
   }
+  for (const [number, id, stream, measure, lon, lat, commune, state, value, since] of told.rows) {
+    const sensor = { number, id, kind: streams[stream] ?? 'source', measure, commune, state };
+    sensors[number] = sensor;
+    if (number >= values.length) [values, times] = [grown(values), grown(times)];
+    values[number] = value ?? NaN;
+    times[number] = since === null ? NaN : (told.base + since) * 1000;
+    byId.set(id, sensor);
+    dots.move(number, lon, lat);
+    dots.look(number, lookOfSensor(sensor));
+  }
+  const states = told.states ?? [];
+  for (let at = 0; at < states.length; at += 2) {
+    const sensor = sensors[states[at]];
+    if (!sensor) continue;
+    sensor.state = states[at + 1];
+    dots.look(sensor.number, lookOfSensor(sensor));
+  }
+  const coverage = Object.keys(told.coverage).length > 0;
+  if (replace || coverage) communes.showCoverage(told.coverage, replace);
+  if (replace || told.rows.length || states.length || told.gone?.length) dots.changed();
 }
 
-/** Show citizens' reports, and drop those that are no longer recent. */
+function grown(numbers) {
+  const made = new Float64Array(2 * numbers.length);
+  made.set(numbers);
+  return made;
+}
+
+/** The latest readings, as flat arrays: values change what a click tells, places change the map. */
+export function showReadings({ base, read, moved }) {
+  for (let at = 0; at < read.length; at += 3) {
+    const number = read[at];
+    values[number] = read[at + 1] ?? NaN;
+    times[number] = (base + read[at + 2]) * 1000;
+  }
+  for (let at = 0; at < moved.length; at += 3) dots.move(moved[at], moved[at + 1] / 1e5, moved[at + 2] / 1e5);
+  if (moved.length) dots.changed();
+  if (details.chosenNow()?.kind === 'source') refreshSoon();
+}
+
+function lookOfSensor({ kind, state, commune }) {
+  const shown = !layers[kind] || map.hasLayer(layers[kind]);
+  return shown && filters.sourcePasses(commune, severityOf(state)) ? lookOf(kind, state) : -1;
+}
+
+// Reports, alerts and incidents
+
+function place(kind, id, its, lon, lat, look) {
+  const key = `${kind} ${id}`;
+  const known = others.get(key);
+  const number = known?.number ?? free.pop() ?? OTHERS + others.size;
+  others.set(key, { number, kind, id, its });
+  dots.move(number, lon, lat);
+  dots.look(number, look);
+}
+
+function remove(kind, id) {
+  const key = `${kind} ${id}`;
+  const known = others.get(key);
+  if (!known) return;
+  dots.look(known.number, -1);
+  free.push(known.number);
+  others.delete(key);
+}
+
+/** Show citizens' reports, and drop those that are no longer recent. `now` tells the time of the data. */
 export function showReports(list, replace, oldest, now) {
+  clock = now;
+  let changed = replace;
   if (replace) {
-    layers.reports.clearLayers();
+    for (const id of reports.keys()) remove('report', id);
     reports.clear();
   }
   for (const report of list) {
     if (report.lon === null || report.lat === null || reports.has(report.id)) continue;
-    const marker = L.circleMarker([report.lat, report.lon], { ...REPORT_DOT, pane: 'dots' });
-    marker.on('click', () => openPopup(marker, [
-      element('strong', '', `${report.category} · ${moment(report.time, now())}`),
-      element('span', '', report.commune_name ?? words('outside')),
-      element('p', '', report.text),
-    ]));
-    marker.addTo(layers.reports);
-    reports.set(report.id, { marker, time: report.time });
+    changed = true;
+    reports.set(report.id, report);
+    place('report', report.id, report, report.lon, report.lat, map.hasLayer(layers.reports) ? lookOf('report', 0) : -1);
   }
   for (const [id, report] of reports) {
-    if (report.time < oldest) {
-      layers.reports.removeLayer(report.marker);
-      reports.delete(id);
-    }
+    if (report.time >= oldest) continue;
+    changed = true;
+    remove('report', id);
+    reports.delete(id);
   }
+  if (changed) dots.changed();
 }
 
-function openPopup(marker, parts) {
-  const content = element('div', 'detail');
-  content.append(...parts);
-  L.popup({ maxWidth: 420, autoPan: true }).setLatLng(marker.getLatLng()).setContent(content).openOn(map);
+/** Colour communes by their worst open alert, and put those that are about no source at their place. */
+export function showAlerts(list) {
+  alerts = list;
+  showAbnormal();
 }
 
-async function openSource(id, source) {
-  const parts = [element('strong', '', id), element('span', '', words(source.stream))];
-  const answer = await fetch(`/api/source?id=${encodeURIComponent(id)}`);
-  if (answer.ok) {
-    const { time, id: _event, source: _source, stream: _stream, lon: _lon, lat: _lat, place, run: _run, simulated,
-      ...rest } = await answer.json();
-    parts.push(element('span', '', `${place?.commune_name ?? words('outside')} · ${moment(Date.parse(time), null)}`));
-    for (const [name, value] of Object.entries(rest)) parts.push(element('p', '', `${name}: ${value}`));
-    if (simulated) parts.push(element('em', '', words('simulatedShort')));
+/** Show the incidents that have changed, or all of them; `gone` are the ids of those that are over. */
+export function showIncidents(list, gone, replace) {
+  if (replace) incidents = new Map();
+  for (const incident of list ?? []) incidents.set(incident.id, incident);
+  for (const id of gone ?? []) incidents.delete(id);
+  if (replace || list?.length || gone?.length) showAbnormal();
+}
+
+function showAbnormal() {
+  const passing = alerts.filter(filters.passes);
+  communes.showSeverities(worst(passing, (alert) => alert.commune));
+  const kept = new Set();
+  const show = (kind, one, layer) => {
+    if (one.lon === null || one.lat === null) return;
+    kept.add(`${kind} ${one.id}`);
+    place(kind, one.id, one, one.lon, one.lat, map.hasLayer(layer) ? lookOf(kind, stateFor(one.severity)) : -1);
+  };
+  for (const alert of passing) if (!byId.has(alert.subject)) show('alert', alert, layers.alerts);
+  for (const incident of incidents.values()) {
+    // One alert shows by itself.
+    if (incident.members.length > 1 && filters.passes(incident)) show('incident', incident, layers.incidents);
   }
-  openPopup(source.marker, parts);
+  for (const { kind, id } of [...others.values()]) if (kind !== 'report' && !kept.has(`${kind} ${id}`)) remove(kind, id);
+  dots.changed();
+  refreshSoon();
+}
+
+function worst(list, subjectOf) {
+  const found = new Map();
+  for (const one of list) {
+    const subject = subjectOf(one);
+    if (!subject) continue;
+    const before = found.get(subject);
+    if (!before || rank(one.severity) < rank(before)) found.set(subject, one.severity);
+  }
+  return found;
+}
+
+// Everything again: layers or filters have changed.
+function showAgain() {
+  for (const sensor of sensors) if (sensor) dots.look(sensor.number, lookOfSensor(sensor));
+  for (const { number, kind } of others.values()) {
+    if (kind === 'report') dots.look(number, map.hasLayer(layers.reports) ? lookOf('report', 0) : -1);
+  }
+  communes.fadeOthers(filters.communeFilter());
+  showAbnormal();
+}
+
+// What is chosen
+
+const atNumber = (number) => (number < OTHERS ? { kind: 'source', id: sensors[number].id }
+  : [...others.values()].find((other) => other.number === number));
+
+function numberOf(kind, id) {
+  if (kind === 'source') return byId.get(id)?.number ?? -1;
+  if (kind === 'alert') {
+    const alert = alerts.find((one) => one.id === id);
+    const source = alert && byId.get(alert.subject);
+    if (source) return source.number;
+  }
+  return others.get(`${kind} ${id}`)?.number ?? -1;
+}
+
+/** Show what is known of an alert, an incident, a commune, a source or a report, and mark it on the map. */
+export function choose(kind, id) {
+  mark(kind, id);
+  return details.openDetails(kind, id);
+}
+
+function mark(kind, id) {
+  const number = numberOf(kind, id);
+  dots.setMarked(number < 0 ? null : { number, look: lookOf('ring', 0) });
+}
+
+function close() {
+  details.closeDetails();
+  dots.setMarked(null);
+}
+
+function refreshSoon() {
+  const chosen = details.chosenNow();
+  if (!chosen || performance.now() - refreshed < REFRESH_MS) return;
+  refreshed = performance.now();
+  mark(chosen.kind, chosen.id);
+  details.refreshDetails();
+}
+
+// The way that a link or a key leads to: choose it, and bring it into view.
+function visit(kind, id) {
+  const number = numberOf(kind, id);
+  if (kind === 'commune' && communes.communeOf(id)) zoomToCommune(communes.communeOf(id));
+  else if (number >= 0 && !map.getBounds().pad(-0.1).contains(dots.latLngOf(number))) {
+    communes.leaveHome();
+    map.panTo(dots.latLngOf(number));
+  }
+  return choose(kind, id);
+}
+
+function step(by) {
+  const found = sensors.filter((sensor) => sensor && severityOf(sensor.state) && dots.lookOf(sensor.number) >= 0)
+    .map(({ id, state }) => ({ kind: 'source', id, state }));
+  for (const { kind, id, its, number } of others.values()) {
+    if (kind !== 'report' && dots.lookOf(number) >= 0) found.push({ kind, id, state: stateFor(its.severity) });
+  }
+  if (!found.length) return;
+  found.sort((a, b) => (b.state & 7) - (a.state & 7) || (a.id < b.id ? -1 : 1));
+  const chosen = details.chosenNow();
+  const at = found.findIndex(({ kind, id }) => chosen?.kind === kind && chosen.id === id);
+  const next = found[(at < 0 ? (by > 0 ? 0 : found.length - 1) : at + by + found.length) % found.length];
+  visit(next.kind, next.id);
+}
+
+function findSources(text) {
+  if (!text) return [];
+  const found = sensors.filter((sensor) => sensor?.id.toLowerCase().includes(text));
+  const rows = found.slice(0, FOUND_MAX).map(({ id }) => {
+    const row = element('li');
+    const button = element('button', 'to', id);
+    button.type = 'button';
+    button.addEventListener('click', () => visit('source', id));
+    row.append(button);
+    return row;
+  });
+  return [...rows, element('li', 'quiet', words('found', { n: found.length }))];
+}
+
+// The view
+
+function zoomToCommune(commune) {
+  communes.leaveHome();
+  map.flyToBounds(commune.layer.getBounds(), { padding: [120, 120], duration: 0.6, maxZoom: 13.5 });
 }
 
 /** Bring an alert's commune into view; without one, its place. Whether there was anything to show. */
 export function zoomTo(alert) {
-  const commune = communes.get(alert.commune);
-  atHome = false;
+  const commune = communes.communeOf(alert.commune);
+  if (alert.id) choose('alert', alert.id);
   if (commune) {
-    map.flyToBounds(commune.layer.getBounds(), { padding: [120, 120], duration: 0.6, maxZoom: 13.5 });
-  } else if (alert.lat !== null && alert.lon !== null) {
+    zoomToCommune(commune);
+  } else if (alert.lat !== null && alert.lon !== null && alert.lat !== undefined) {
+    communes.leaveHome();
     map.flyTo([alert.lat, alert.lon], 13, { duration: 0.6 });
   } else {
     return false;
@@ -262,9 +294,117 @@ export function zoomTo(alert) {
   return true;
 }
 
+/** Show the whole city again, and nothing chosen. */
+export function fitHome() {
+  close();
+  communes.fitHome();
+}
+
+export async function loadCommunes(url) {
+  await communes.loadCommunes(url);
+  filters.listCommunes();
+  ready = true;
+  showAgain();
+  visitByAddress();
+}
+
+function visitByAddress() {
+  const chosen = chosenByAddress();
+  if (chosen) visit(chosen.kind, chosen.id);
+}
+
+// Layers that are hidden stand in the address too.
+function keepLayers() {
+  const hidden = LAYERS.filter((name) => !map.hasLayer(layers[name]));
+  writeAddress({ hide: hidden.join(',') || null });
+  showAgain();
+}
+
+function hideByAddress() {
+  for (const name of (readAddress().get('hide') ?? '').split(',')) if (layers[name]) map.removeLayer(layers[name]);
+}
+
+/** What the signs on the map mean. */
+export function showLooks() {
+  const rows = [['traffic', 0, 'layer_traffic'], ['flood', 0, 'layer_flood'], ['camera', 0, 'layer_camera'],
+    ['traffic', SILENT, 'silentDot'], ['traffic', DOUBTFUL, 'doubtfulDot'],
+    ['incident', 3, 'incidentDot']].map(([kind, state, key]) => [pictureOf(kind, state), key]);
+  rows.push([element('i', 'blind'), 'blind']);
+  document.getElementById('legend-looks').replaceChildren(...rows.map(([picture, key]) => {
+    const row = element('li');
+    const text = element('span');
+    text.dataset.text = key;
+    row.append(picture, text);
+    return row;
+  }));
+}
+
+function takeSize() {
+  setSize(Math.max(1, Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16));
+  dots.restyle();
+}
+
 /** For tests and the curious: what is drawn. */
 export const drawn = () => ({
-  communes: Object.fromEntries([...communes].map(([code, commune]) => [code, commune.severity])),
-  sources: sources.size,
+  communes: Object.fromEntries(communes.allCommunes().map(({ code, severity }) => [code, severity])),
+  blind: communes.allCommunes().filter(communes.isBlind).map(({ code }) => code),
+  sources: byId.size,
   reports: reports.size,
+  incidents: incidents.size,
+  signs: [...sensors.filter(Boolean), ...others.values()].map(({ number }) => dots.lookOf(number))
+    .filter((look) => look >= 0).reduce((counts, look) => {
+      counts[kindOf(look)] = (counts[kindOf(look)] ?? 0) + 1;
+      return counts;
+    }, {}),
+  source: (id) => {
+    const sensor = byId.get(id);
+    if (!sensor) return null;
+    const { lat, lng } = dots.latLngOf(sensor.number);
+    return { ...sensor, lat, lon: lng, value: values[sensor.number], time: times[sensor.number] };
+  },
 });
+
+hideByAddress();
+dots.setLooks(drawLook, orderOf, middleOf);
+takeSize();
+showLooks();
+details.startDetails({
+  alerts: () => alerts,
+  incident: (id) => incidents.get(id),
+  commune: communes.communeOf,
+  source: (id) => byId.get(id),
+  report: (id) => reports.get(id),
+  now: () => clock(),
+  choose: visit,
+  closed: close,
+});
+filters.startFilters(() => ready && showAgain(), findSources);
+map.getContainer().dataset.label = 'mapHelp';
+map.on('overlayadd overlayremove', keepLayers);
+map.on('click', ({ containerPoint, latlng }) => {
+  const number = dots.at(containerPoint, REACH);
+  const commune = number < 0 ? communes.communeAt(latlng) : null;
+  if (number >= 0) {
+    const { kind, id } = atNumber(number);
+    choose(kind, id);
+  } else if (commune) choose('commune', commune.code);
+  else close();
+});
+map.on('mousemove', ({ containerPoint }) => {
+  map.getContainer().classList.toggle('over', dots.at(containerPoint, REACH) >= 0);
+});
+window.addEventListener('resize', takeSize);
+window.addEventListener('hashchange', () => {
+  filters.fromAddress();
+  visitByAddress();
+});
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest('input, textarea, select, dialog')) return;
+  if (event.key === ']' || event.key === '[') step(event.key === ']' ? 1 : -1);
+});
+onTheme(() => {
+  dots.restyle();
+  showLooks();
+  fillWords(document.getElementById('legend-looks'));
+});
+document.fonts.ready.then(() => dots.restyle());

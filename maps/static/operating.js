@@ -211,7 +211,8 @@ function settle(one, outcome) {
 
 // Notices
 
-function say(text, bad) {
+/** Show a notice for a while. `text` gives its words in the language of the moment. */
+export function say(text, bad) {
   notice = { text, bad, at: performance.now() };
   showNotice();
 }

@@ -1,12 +1,18 @@
 // Everything beside the map: counters, the list of alerts, what has just ended, the line of figures.
 // Texts from alerts and reports are hostile until proven otherwise: they only ever become textContent.
 
-import { element, rank, SEVERITIES, sign } from './signs.js';
+import { entriesOf, inOrder } from './groups.js';
+import { heading, makeRow, place } from './rows.js';
+import { element, SEVERITIES, sign } from './signs.js';
 import { hourMinute, inLanguage, measured, moment, number, since, words } from './texts.js';
 
 const ROWS_MAX = 100;
+const FLOOD = 10; // alerts in ten minutes that one operator can still take in
 const byId = (id) => document.getElementById(id);
-const rows = new Map(); // alert id -> {row, key, sinceElement, started}
+const rows = new Map(); // alert id -> {row, key, sinceElement, started, severity}
+const cards = new Map(); // id of an incident's entry -> {item, list, waters}
+const opened = new Set(); // ids of entries that somebody opened
+let again = () => {}; // shows once more what was shown last
 
 export function showCounters(counts) {
   const boxes = SEVERITIES.map((severity) => {
@@ -27,7 +33,7 @@ export function showLegend() {
     entry.append(sign(severity), element('span', '', words(severity)));
     return entry;
   });
-  for (const kind of ['source', 'report']) {
+  for (const kind of ['report']) {
     const entry = element('li');
     entry.append(element('i', kind), element('span', '', words(kind)));
     entries.push(entry);
@@ -35,36 +41,29 @@ export function showLegend() {
   byId('legend-signs').replaceChildren(...entries);
 }
 
-const inOrder = (a, b) => rank(a.severity) - rank(b.severity) || b.started - a.started || (a.id < b.id ? -1 : 1);
-
-const place = (alert) => alert.commune_name || words('outside');
-
-function heading(alert) {
-  const label = inLanguage(alert.label);
-  return (label ? `${label} · ` : '') + inLanguage(alert.title);
-}
-
-/** Whether an open alert is put aside: suppressed, or shelved by an operator. */
-export const isAside = (alert) => Boolean(alert.suppressed) || alert.shelved_until !== null;
-
 /**
- * Show the open alerts, worst and newest first, and after them those put aside, if they are to be seen. `choose` is
- * called with the alert that is clicked; `operating` knows who may do what, and what is pending.
+ * Show the open alerts, worst first, those of an incident together, and after them those put aside, if they are to be
+ * seen. `choose` is called with the alert that is clicked; `operating` knows who may do what, and what is pending;
+ * `showing` says {incidents, alone}: the incidents by id, and whether they alone are shown, opened.
  */
-export function showAlerts(alerts, aside, now, choose, operating) {
+export function showAlerts(alerts, aside, now, choose, operating, showing) {
+  again = () => showAlerts(alerts, aside, now, choose, operating, showing);
   const list = byId('alerts');
-  const sorted = [...alerts].sort(inOrder);
-  const shown = [...sorted.slice(0, ROWS_MAX), ...[...aside].sort(inOrder).slice(0, ROWS_MAX)];
-  const together = new Map();
-  for (const { incident } of [...alerts, ...aside]) {
-    if (incident) together.set(incident, (together.get(incident) ?? 0) + 1);
-  }
-  const kept = new Set(shown.map((alert) => alert.id));
-  for (const id of [...rows.keys()]) if (!kept.has(id)) rows.delete(id);
+  const entries = entriesOf(alerts, showing.incidents, showing.alone).filter((one) => one.incident || !showing.alone);
+  const late = [...aside].sort(inOrder).slice(0, ROWS_MAX).map((alert) => ({ id: alert.id, incident: null,
+    alerts: [alert] }));
+  const shown = [...entries.slice(0, ROWS_MAX), ...late];
   const first = rows.size === 0;
-  const order = shown.map((alert) => {
-    const extra = { incident: together.get(alert.incident) ?? 0, pending: operating.pendingOf(alert.id),
-      buttons: operating.buttonsFor(alert) };
+  const kept = new Set(shown.flatMap((entry) => entry.alerts.map((alert) => alert.id)));
+  for (const id of [...rows.keys()]) if (!kept.has(id)) rows.delete(id);
+  const entriesKept = new Set(shown.map((entry) => entry.id));
+  for (const id of [...cards.keys()]) {
+    if (entriesKept.has(id)) continue;
+    cards.delete(id);
+    opened.delete(id);
+  }
+  const rowOf = (alert, toggle) => {
+    const extra = { toggle, pending: operating.pendingOf(alert.id), buttons: operating.buttonsFor(alert) };
     const key = JSON.stringify([alert, extra, document.documentElement.lang]);
     const before = rows.get(alert.id);
     if (before?.key === key) return before.row;
@@ -72,108 +71,118 @@ export function showAlerts(alerts, aside, now, choose, operating) {
     if (!first && before?.severity !== alert.severity) made.row.classList.add('fresh');
     rows.set(alert.id, { ...made, key, started: alert.started, severity: alert.severity });
     return made.row;
-  });
-  if (sorted.length > ROWS_MAX) {
-    order.splice(ROWS_MAX, 0, element('li', 'more', words('more', { n: sorted.length - ROWS_MAX })));
+  };
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  const order = shown.map((entry) => (entry.incident ? cardOf(entry, rowOf, now, showing.alone)
+    : rowOf(entry.alerts[0], null)));
+  if (entries.length > ROWS_MAX) {
+    order.splice(ROWS_MAX, 0, element('li', 'more', words('more', { n: entries.length - ROWS_MAX })));
   }
   arrange(list, order);
-  byId('calm').hidden = sorted.length > 0;
+  refocus(focused);
+  const calm = byId('calm');
+  calm.hidden = entries.length > 0;
+  calm.textContent = words(showing.alone ? 'noIncident' : 'calm');
+  showBelow();
+}
+
+// One incident: the row of its worst alert, and, opened, its other alerts and its high waters.
+function cardOf({ id, incident, alerts }, rowOf, now, always) {
+  let card = cards.get(id);
+  if (!card) {
+    card = { item: element('li', 'incident'), list: element('ol', 'members'), waters: element('ol', 'waters') };
+    card.item.append(card.list, card.waters);
+    cards.set(id, card);
+  }
+  const open = always || opened.has(id);
+  const flip = always ? null : () => {
+    if (!opened.delete(id)) opened.add(id);
+    again();
+  };
+  const toggle = { text: `${open && !always ? '−' : '+'} ${summaryOf(incident, alerts)}`, open, flip };
+  arrange(card.list, alerts.map((alert, index) => {
+    const row = rowOf(alert, index ? null : toggle);
+    row.hidden = index > 0 && !open;
+    return row;
+  }));
+  card.item.classList.toggle('open', open);
+  card.waters.hidden = !open || !incident.peaks?.length;
+  if (!card.waters.hidden) card.waters.replaceChildren(...incident.peaks.map((peak) => waterOf(peak, alerts, now)));
+  return card.item;
+}
+
+function summaryOf(incident, alerts) {
+  const parts = [words('sameIncident', { n: alerts.length })];
+  const communes = new Set([...(incident.communes ?? []), ...alerts.map((alert) => alert.commune)].filter(Boolean));
+  if (communes.size > 1) parts.push(words('inCommunes', { n: communes.size }));
+  if (incident.peaks?.length > 1) parts.push(words('highWaters', { n: incident.peaks.length }));
+  const title = inLanguage(incident.title);
+  return (title ? `${title}: ` : '') + parts.join(', ');
+}
+
+// Records have times as texts or as ms.
+const ms = (time) => (typeof time === 'string' ? Date.parse(time) : time ?? null);
+
+function waterOf(peak, alerts, now) {
+  const item = element('li');
+  const its = alerts.find((alert) => alert.subject === peak.subject) ?? alerts[0];
+  const name = inLanguage(peak.subject_name) || (its.subject === peak.subject && inLanguage(its.subject_name));
+  const until = ms(peak.until);
+  const from = moment(ms(peak.since), now);
+  item.append(sign(peak.severity), element('span', 'when', until === null ? words('sinceThen', { from })
+    : `${from} – ${moment(until, now)}`), element('span', 'subject', name || peak.subject));
+  if (peak.value !== null && peak.value !== undefined) {
+    item.append(element('strong', 'value', measured(peak.value, peak.unit ?? its.unit)));
+  }
+  return item;
 }
 
 // Only what changed is touched: a row that is moved would lose the focus, and a click that is half done.
 function arrange(list, order) {
-  const focused = list.contains(document.activeElement) ? document.activeElement : null;
-  const row = focused?.closest('.alert')?.dataset.id;
-  const action = focused?.dataset.action;
   const wanted = new Set(order);
   for (const child of [...list.children]) if (!wanted.has(child)) child.remove();
   order.forEach((child, index) => {
     if (list.children[index] !== child) list.insertBefore(child, list.children[index] ?? null);
   });
+}
+
+function refocus(focused) {
   if (!focused || document.activeElement === focused) return;
-  const again = rows.get(row)?.row;
-  const button = action && again?.querySelector(`button[data-action="${action}"]:not(:disabled)`);
-  (button || again)?.focus({ preventScroll: true });
+  const action = focused.dataset.action;
+  const row = rows.get(focused.closest('.alert')?.dataset.id)?.row;
+  const button = action && row?.querySelector(`button[data-action="${CSS.escape(action)}"]:not(:disabled)`);
+  (button || row)?.focus({ preventScroll: true });
 }
 
-function makeRow(alert, extra, now, choose, operating) {
-  const row = element('li', `alert ${alert.severity}${isAside(alert) ? ' aside' : ''}`);
-  row.tabIndex = 0;
-  row.dataset.id = alert.id;
-  const what = element('div', 'what');
-  const head = element('div', 'line');
-  head.append(element('strong', 'place', place(alert)));
-  if (alert.value !== null) head.append(element('span', 'value', measured(alert.value, alert.unit)));
-  const details = element('div', 'line details');
-  const facts = element('span', 'facts');
-  const sinceElement = element('span', 'since', since(alert.started, now));
-  const subject = inLanguage(alert.subject_name) || (alert.value === null ? '' : alert.subject);
-  if (alert.change === 'escalated') facts.append(element('span', 'up', `▲ ${words('escalated')}`));
-  if (alert.change === 'lowered') facts.append(element('span', 'down', `▼ ${words('lowered')}`));
-  facts.append(element('span', 'begun', moment(alert.started, now)), sinceElement, element('span', 'subject', subject));
-  if (alert.bound !== null) {
-    facts.append(element('span', 'bound', words('threshold', { value: measured(alert.bound, alert.unit) })));
+/** Say how many rows lie below what can be seen: nobody scrolls a wall. */
+export function showBelow() {
+  const list = byId('alerts');
+  const end = list.getBoundingClientRect().bottom + 4;
+  let hidden = 0;
+  for (const { row } of rows.values()) {
+    // One whose place and value are in view has been seen.
+    const head = row.offsetParent ? row.querySelector('.line').getBoundingClientRect() : null;
+    if (head && head.bottom > end) hidden += 1;
   }
-  details.append(facts);
-  if (alert.simulated) details.append(element('span', 'made', words('simulatedShort')));
-  what.append(head, element('p', 'title', heading(alert)), details);
-  const marks = marksOf(alert, extra, now);
-  if (marks.length) {
-    const line = element('div', 'marks');
-    line.append(...marks);
-    what.append(line);
-  }
-  if (extra.buttons.length) what.append(makeButtons(alert, extra, operating));
-  row.append(sign(alert.severity), what);
-  row.addEventListener('click', () => choose(alert));
-  row.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter' && event.target === row) choose(alert);
-  });
-  return { row, sinceElement };
+  const below = byId('below');
+  below.hidden = hidden === 0;
+  below.textContent = hidden ? words('below', { n: hidden }) : '';
 }
 
-// What stands beside the measurement, each as a sign and words.
-function marksOf(alert, { incident, pending }, now) {
-  const marks = [];
-  const mark = (name, text) => marks.push(element('span', `mark ${name}`, text));
-  if (alert.overdue) mark('overdue', `! ${words('overdue')}`);
-  if (alert.acknowledged) {
-    const { by, time } = alert.acknowledged;
-    mark('acknowledged', `✓ ${words('acknowledgedBy', { by, time: moment(time, now) })}`);
-  }
-  if (alert.assigned) mark('assigned', `→ ${words('assignedTo', { to: alert.assigned })}`);
-  if (alert.shelved_until !== null) {
-    mark('shelved', `‖ ${words('shelvedUntil', { time: moment(alert.shelved_until, now) })}`);
-  }
-  if (alert.suppressed) {
-    const [kind, ...rest] = alert.suppressed.split(':');
-    mark('suppressed', `– ${words(`suppressed_${kind}`, { what: rest.join(':') })}`);
-  }
-  if (alert.certainty !== 'observed') mark('certainty', `~ ${words(alert.certainty)}`);
-  if (alert.doubts.length) {
-    mark('doubts', `? ${words('doubted', { why: alert.doubts.map((doubt) => words(`doubt_${doubt}`)).join(', ') })}`);
-  }
-  if (alert.awaiting.length) mark('awaiting', `… ${words('awaiting', { to: alert.awaiting.join(', ') })}`);
-  if (incident > 1) mark('incident', `+ ${words('sameIncident', { n: incident })}`);
-  if (alert.comments) mark('comments', `“ ${words('comments', { n: alert.comments })}`);
-  for (const { text, late } of pending) mark(late ? 'pending late' : 'pending', `… ${text}`);
-  return marks;
+/** Close the incidents that somebody opened, and go back to the top: nobody is at the keyboard any more. */
+export function atRest() {
+  opened.clear();
+  byId('alerts').scrollTop = 0;
 }
 
-function makeButtons(alert, { buttons }, operating) {
-  const line = element('div', 'actions');
-  for (const { action, to, busy } of buttons) {
-    const button = element('button', '', to && action === 'release' ? `${words(action)}: ${to}` : words(action));
-    button.type = 'button';
-    button.disabled = busy;
-    button.dataset.action = action === 'release' ? `release ${to}` : action;
-    button.addEventListener('click', (event) => {
-      event.stopPropagation();
-      operating.act(action, alert, to, `${place(alert)}, ${heading(alert)}`);
-    });
-    line.append(button);
-  }
-  return line;
+/** The alarm rate, marked where it is more than anybody can follow. */
+export function showRate({ alarms_10m: ten, alarms_1h: hour }) {
+  const figure = (value) => (value === null || value === undefined ? '–' : number(value, 0));
+  const flood = ten > FLOOD;
+  const rate = byId('rate');
+  const text = words('rate', { ten: figure(ten), hour: figure(hour) }) + (flood ? ` · ! ${words('alarmFlood')}` : '');
+  rate.classList.toggle('flood', flood);
+  if (rate.textContent !== text) rate.textContent = text;
 }
 
 /** How many are put aside, as the button that shows and hides them. */

@@ -1,22 +1,30 @@
 // Severity by colour, shape and digit at once: never by colour alone. Colours after Okabe and Ito, which the
-// common forms of colour blindness tell apart; lightened for a dark ground.
+// common forms of colour blindness tell apart; wall.css has them for a dark and for a light ground.
+
+import { plain } from './plain.js';
+import { paint } from './theme.js';
 
 export const SEVERITIES = ['extreme', 'severe', 'moderate', 'minor'];
 
 const SIGNS = {
-  extreme: { digit: '1', colour: '#ff4d5e', shape: 'M12 0.5 23.5 12 12 23.5 0.5 12z', y: 12 },
-  severe: { digit: '2', colour: '#ff9f1c', shape: 'M2 2h20v20H2z', y: 12 },
-  moderate: { digit: '3', colour: '#ffe14d', shape: 'M12 1 23.5 22.5H0.5z', y: 15.5 },
-  minor: { digit: '4', colour: '#5bc0f8', shape: 'M12 1a11 11 0 1 1 0 22a11 11 0 1 1 0-22z', y: 12 },
+  extreme: { digit: '1', shape: 'M12 0.5 23.5 12 12 23.5 0.5 12z', y: 12 },
+  severe: { digit: '2', shape: 'M2 2h20v20H2z', y: 12 },
+  moderate: { digit: '3', shape: 'M12 1 23.5 22.5H0.5z', y: 15.5 },
+  minor: { digit: '4', shape: 'M12 1a11 11 0 1 1 0 22a11 11 0 1 1 0-22z', y: 12 },
 };
 const SVG = 'http://www.w3.org/2000/svg';
 
-export const colour = (severity) => SIGNS[severity].colour;
+/** Colour of a severity in the present theme. */
+export const colour = (severity) => paint(severity);
+/** Colour of its outline: on a light ground yellow alone would not show. */
+export const edge = (severity) => paint(`${severity}-edge`);
+/** Its digit, 1 for the worst. */
+export const digit = (severity) => SIGNS[severity].digit;
 export const rank = (severity) => SEVERITIES.indexOf(severity);
 
 /** The sign of a severity, as an element. */
 export function sign(severity) {
-  const { digit, shape, y } = SIGNS[severity];
+  const { shape, y } = SIGNS[severity];
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');
   svg.setAttribute('class', `sign ${severity}`);
@@ -26,15 +34,15 @@ export function sign(severity) {
   const text = document.createElementNS(SVG, 'text');
   text.setAttribute('x', '12');
   text.setAttribute('y', String(y));
-  text.textContent = digit;
+  text.textContent = digit(severity);
   svg.append(path, text);
   return svg;
 }
 
-/** An element with a class and a text. The text is only ever text. */
+/** An element with a class and a text. The text is only ever text, and nothing in it is hidden. */
 export function element(name, className = '', text = '') {
   const made = document.createElement(name);
   if (className) made.className = className;
-  if (text) made.textContent = text;
+  if (text) made.textContent = plain(text);
   return made;
 }

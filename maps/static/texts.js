@@ -1,12 +1,29 @@
 // The words of the wall in its languages, and how it writes numbers and times.
 
+import { plain } from './plain.js';
+
 const WORDS = {
   vi: {
     simulated: 'MÔ PHỎNG / SIMULATED',
     approximate: 'Ranh giới gần đúng – không phải bản đồ chính thức',
     boundaries: 'Ranh giới',
     home: 'Toàn cảnh',
+    licences: 'Giấy phép',
     calm: 'Không có cảnh báo',
+    noIncident: 'Không có sự cố',
+    waiting: 'CHƯA NHẬN', seen: 'đã nhận',
+    inCommunes: '{n} phường, xã', highWaters: '{n} đợt nước lên', sinceThen: 'từ {from}',
+    below: '↓ còn {n} cảnh báo bên dưới',
+    rate: 'Cảnh báo mới: {ten} trong 10 phút · {hour} trong 1 giờ', alarmFlood: 'DỒN DẬP',
+    alerts: 'Danh sách cảnh báo', map: 'Bản đồ', list: 'Danh sách', counters: 'Số cảnh báo theo mức',
+    inset: 'Vùng dày đặc: {names}',
+    sound_off: 'Tắt tiếng', sound_on: 'Có tiếng', sound_blocked: 'Bấm để có tiếng',
+    screen: 'Màn hình', screenDistance: 'Khoảng cách nhìn (m), bỏ trống nếu ở bàn làm việc',
+    screenInches: 'Đường chéo màn hình (inch)', screenTheme: 'Giao diện',
+    theme_dark: 'Tối', theme_light: 'Sáng', theme_auto: 'Theo hệ thống', save: 'Lưu',
+    notSaved: 'Trình duyệt không cho lưu: thiết lập chỉ có hiệu lực đến khi tải lại trang',
+    tooFar: 'Màn hình quá nhỏ so với khoảng cách này: chữ nhỏ hơn mức cần thiết',
+    noView: 'Không có khung nhìn “{view}”, đang hiển thị toàn bộ',
     ended: 'Vừa kết thúc',
     extreme: 'KHẨN CẤP', severe: 'CAO', moderate: 'TRUNG BÌNH', minor: 'THẤP',
     source: 'Trạm đo', report: 'Phản ánh (30 phút)', alert: 'Cảnh báo',
@@ -76,6 +93,7 @@ const WORDS = {
     reason_not_json: 'yêu cầu không phải JSON',
     reason_cross_origin: 'yêu cầu không đến từ trang này',
     reason_wrong_password: 'Sai tên đăng nhập hoặc mật khẩu',
+    reason_too_long: 'nội dung quá dài', reason_too_slow: 'đường truyền quá chậm',
     reason_too_many_attempts: 'Sai quá nhiều lần; thử lại sau {seconds} s',
     reason_sign_in_off: 'Chưa có tệp người vận hành',
   },
@@ -84,7 +102,22 @@ const WORDS = {
     approximate: 'Approximate boundaries – not the official map',
     boundaries: 'Boundaries',
     home: 'Whole city',
+    licences: 'Licences',
     calm: 'No open alert',
+    noIncident: 'No incident',
+    waiting: 'UNACKED', seen: 'acknowledged',
+    inCommunes: '{n} communes', highWaters: '{n} high waters', sinceThen: 'since {from}',
+    below: '↓ {n} more alerts below',
+    rate: 'New alerts: {ten} in 10 minutes · {hour} in an hour', alarmFlood: 'FLOOD',
+    alerts: 'List of alerts', map: 'Map', list: 'List', counters: 'Alerts by severity',
+    inset: 'Dense area: {names}',
+    sound_off: 'Sound off', sound_on: 'Sound on', sound_blocked: 'Click for sound',
+    screen: 'Screen', screenDistance: 'Viewing distance (m), empty at a desk',
+    screenInches: 'Diagonal of the panel (inches)', screenTheme: 'Theme',
+    theme_dark: 'Dark', theme_light: 'Light', theme_auto: 'As the system', save: 'Save',
+    notSaved: 'The browser keeps nothing: these settings hold until the page is loaded again',
+    tooFar: 'The panel is too small for this distance: letters are smaller than they should be',
+    noView: 'There is no view “{view}”, showing everything',
     ended: 'Just ended',
     extreme: 'EXTREME', severe: 'SEVERE', moderate: 'MODERATE', minor: 'MINOR',
     source: 'Sensor', report: 'Report (30 minutes)', alert: 'Alert',
@@ -154,6 +187,7 @@ const WORDS = {
     reason_not_json: 'the request is not JSON',
     reason_cross_origin: 'the request does not come from this page',
     reason_wrong_password: 'Wrong operator or password',
+    reason_too_long: 'the request is too long', reason_too_slow: 'the connection is too slow',
     reason_too_many_attempts: 'Wrong too often; try again in {seconds} s',
     reason_sign_in_off: 'There is no file of operators',
   },
@@ -172,25 +206,31 @@ export function setLanguage(next) {
   history.replaceState(null, '', url);
 }
 
+/** More words, by language, from a module that shows something of its own. */
+export function addWords(more) {
+  for (const [its, entries] of Object.entries(more)) Object.assign(WORDS[its], entries);
+}
+
 /** The words for a key, with {name} filled in. A key without words is itself. */
 export function words(key, values = {}) {
-  const text = WORDS[language][key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
+  const text = Object.hasOwn(WORDS[language], key) ? WORDS[language][key] : plain(key);
+  return text.replace(/\{(\w+)\}/g, (_, name) => plain(values[name] ?? ''));
 }
 
 /** Why something was refused, by the key that the server or correlate gives. */
 export function reasonWords(reason, values = {}) {
   const key = `reason_${String(reason).replaceAll('-', '_')}`;
-  return key in WORDS[language] ? words(key, values) : String(reason);
+  return Object.hasOwn(WORDS[language], key) ? words(key, values) : plain(reason);
 }
 
 /** A text that comes in each language, as rules and inventories have them. */
-export const inLanguage = (text) => (text && (text[language] || text.vi || Object.values(text)[0])) || '';
+export const inLanguage = (text) => plain((text && (text[language] || text.vi || Object.values(text)[0])) || '');
 
-/** Put fixed words into every element that names its key. */
+/** Put fixed words into every element that names its key, as its text or as what it is called. */
 export function fillWords(root = document) {
   document.documentElement.lang = language;
   for (const element of root.querySelectorAll('[data-text]')) element.textContent = words(element.dataset.text);
+  for (const element of root.querySelectorAll('[data-label]')) element.ariaLabel = words(element.dataset.label);
 }
 
 const formats = new Map();

@@ -103,7 +103,7 @@ def test_the_worst_alert_colours_the_commune(wall: kit.WallThread, browsing: Bro
 
 
 def test_hostile_text_is_text(wall: kit.WallThread, browsing: Browsing) -> None:
-    """Markup in any text of an alert or report is shown letter by letter and never runs, popups included."""
+    """Markup in any text of an alert or report is shown letter by letter and never runs, details included."""
     page = opened(browsing, wall).page
     texts = {"vi": HOSTILE, "en": HOSTILE}
     where = {"lon": 105.55, "lat": 9.95, "commune": "90001", "commune_name": HOSTILE}
@@ -125,10 +125,10 @@ def test_hostile_text_is_text(wall: kit.WallThread, browsing: Browsing) -> None:
     for x, y in ((105.65, 10.05), (105.55, 9.95)):
         at = settled(browsing, f"map_wall.latLngToContainerPoint([{y}, {x}])")
         page.locator("#map_wall").click(position={"x": at["x"], "y": at["y"]})
-        expect(page.locator(".leaflet-popup .detail").last).to_contain_text(HOSTILE)
+        expect(page.locator("#details .detail")).to_contain_text(HOSTILE)
     page.screenshot(path=kit.screenshots() / "hostile.png")
     assert page.evaluate("window.ran") is None
-    assert page.locator("body script, .leaflet-popup img, #alerts img, #ticker img").count() == 0
+    assert page.locator("body script, #details img, #alerts img, #ticker img").count() == 0
     assert browsing.errors == []
 
 

@@ -67,61 +67,39 @@ def test_only_the_last_few_ended_alerts_are_kept() -> None:
     assert [alert["id"] for alert in picture.snapshot()["ended"]] == ["a11", "a10", "a9", "a8", "a7"]
 
 
+def followed(alerts: dict[str, dict], changes: dict) -> dict[str, dict]:
+    """Open alerts for one who follows the changes."""
+    alerts = {**alerts, **{alert["id"]: alert for alert in changes["alerts"]}}
+    return {id: alert for id, alert in alerts.items() if alert["state"] == "open"}
+
+
 def test_snapshot_and_changes_lead_to_the_same_picture() -> None:
     """Who joined first and followed every change knows what one who joins now is given."""
     picture = Picture()
     alerts: dict[str, dict] = {}
-    sources: dict[str, list] = {}
     for step in range(30):
         picture.apply_alert(
             kit.alert_record(f"a{step % 7}", severity=["minor", "severe"][step % 2]), f"a{step % 7}"
         )
-        picture.apply_located(kit.located_record(f"s{step % 5}", lon=105.5 + step / 100))
         if step % 3 == 0:
             ended = kit.alert_record(f"a{step % 4}", state="cleared", change="cleared")
             picture.apply_alert(ended, f"a{step % 4}")
         if step % 4:
             continue  # several records go into one batch
-        changes = changes_of(picture)
-        for alert in changes["alerts"]:
-            alerts[alert["id"]] = alert
-        alerts = {id: alert for id, alert in alerts.items() if alert["state"] == "open"}
-        sources |= {row[0]: row for row in changes["sources"]}
+        alerts = followed(alerts, changes_of(picture))
     if (last := picture.take_changes()) is not None:
-        for alert in last[1]["alerts"]:
-            alerts[alert["id"]] = alert
-        sources |= {row[0]: row for row in last[1]["sources"]}
-    alerts = {id: alert for id, alert in alerts.items() if alert["state"] == "open"}
-    snapshot = picture.snapshot()
-    assert alerts == {alert["id"]: alert for alert in snapshot["alerts"]}
-    assert sources == {row[0]: row for row in snapshot["sources"]}
+        alerts = followed(alerts, last[1])
+    assert alerts == {alert["id"]: alert for alert in picture.snapshot()["alerts"]}
 
 
-def test_a_source_is_told_when_new_or_moved_only() -> None:
-    """A reading at the same place says nothing new to the map; the latest reading is kept all the same."""
-    picture = Picture()
-    picture.apply_located(kit.located_record("s1"))
-    assert changes_of(picture)["sources"] == [["s1", 105.55, 9.95, "flood"]]
-    later = kit.located_record("s1", kit.NOON + timedelta(minutes=1), level_m=1.7)
-    picture.apply_located(later)
-    assert changes_of(picture)["sources"] == []
-    assert picture.reading("s1") == later
-    picture.apply_located(kit.located_record("s1", lon=105.6))
-    assert changes_of(picture)["sources"] == [["s1", 105.6, 9.95, "flood"]]
-
-
-def test_sources_and_reports_are_bounded(monkeypatch) -> None:
-    """However many sources and reports there are, memory has an end; the longest silent go first."""
-    monkeypatch.setattr(module, "SOURCES_MAX", 10)
+def test_reports_are_bounded(monkeypatch) -> None:
+    """However many reports there are, memory has an end; the oldest go first."""
     monkeypatch.setattr(module, "REPORTS_MAX", 10)
     picture = Picture()
     for number in range(25):
-        picture.apply_located(kit.located_record(f"s{number}"))
-        picture.apply_located(kit.located_record("s0"))
         picture.apply_located(kit.report_record(f"r{number}", "text"))
-    snapshot = picture.snapshot()
-    assert {row[0] for row in snapshot["sources"]} == {"s0", *(f"s{n}" for n in range(16, 25))}
-    assert [report["id"] for report in snapshot["reports"]] == [f"citizen-app/r{n}" for n in range(15, 25)]
+    ids = [report["id"] for report in picture.snapshot()["reports"]]
+    assert ids == [f"citizen-app/r{n}" for n in range(15, 25)]
 
 
 def test_reports_leave_after_half_an_hour_of_event_time() -> None:
@@ -341,3 +319,90 @@ def test_the_partition_of_an_alert_is_known_as_long_as_its_record() -> None:
     assert picture.partition("a1") == 3
     picture.apply_alert(None, "a1", 3)
     assert picture.partition("a1") is None
+
+
+def test_an_alert_tells_what_it_rests_on() -> None:
+    """Rule, boundaries and each observation; an alert that is not shown any more is not told."""
+    picture = Picture()
+    evidence = {
+        "stream": "flood",
+        "source": "gauge-1",
+        "event": "e2",
+        "time": kit.NOON.isoformat(),
+        "value": 2.04,
+    }
+    record = kit.alert_record(
+        "a1",
+        evidence=[{**evidence, "doubts": ["spike"]}],
+        where={"commune": "90001", "boundaries": "squares@1"},
+        comments=[{"by": "an", "time": kit.NOON.isoformat(), "text": "không nói ra"}],
+    )
+    picture.apply_alert(record, "a1")
+    told = picture.alert("a1")
+    assert told is not None
+    assert (told["rule"], told["rule_version"], told["boundaries"]) == ("water-level", "1", "squares@1")
+    assert told["evidence"] == [{**evidence, "time": kit.NOON.timestamp() * 1000, "doubts": ["spike"]}]
+    assert "không nói ra" not in str(told)
+    assert picture.alert("a2") is None
+    for number in range(module.ENDED_MAX + 1):
+        picture.apply_alert(kit.alert_record(f"b{number}", state="cleared", change="cleared"), f"b{number}")
+    assert picture.alert("b0") is None
+    assert picture.alert("b1") is not None
+    picture.apply_alert(None, "a1")
+    assert picture.alert("a1") is None
+
+
+def test_a_source_has_the_severity_of_its_worst_alert_that_calls() -> None:
+    """What is put aside colours nothing, and the less severe one shows once the worst has ended."""
+    picture = Picture()
+    picture.apply_located(kit.located_record("gauge-1"))
+    state = lambda: picture.sensor("gauge-1").severity  # noqa: E731
+    picture.apply_alert(kit.alert_record("a1", severity="minor"), "a1")
+    picture.apply_alert(kit.alert_record("a2", severity="extreme"), "a2")
+    assert state() == 4
+    picture.apply_alert(kit.alert_record("a2", severity="extreme", suppressed="limit:r"), "a2")
+    assert state() == 1
+    picture.apply_alert(kit.alert_record("a2", severity="severe"), "a2")
+    assert state() == 3
+    picture.apply_alert(kit.alert_record("a2", state="cleared", change="cleared"), "a2")
+    assert state() == 1
+    picture.apply_alert(None, "a1")
+    assert state() == 0
+
+
+def test_an_incident_is_shown_until_it_is_closed() -> None:
+    """Its alerts and high waters come with it; a closed one, or a tombstone, takes it away."""
+    picture = Picture()
+    picture.apply_incident(kit.incident_record("i1"), "i1")
+    picture.apply_incident(kit.incident_record("i2", state="quiet"), "i2")
+    [one, two] = changes_of(picture)["incidents"]
+    assert (one["id"], one["severity"], [member["alert"] for member in one["members"]]) == (
+        "i1",
+        "severe",
+        ["a1"],
+    )
+    assert one["peaks"][0]["value"] == 2.04
+    assert two["state"] == "quiet"
+    picture.apply_incident(kit.incident_record("i1", state="closed"), "i1")
+    picture.apply_incident(None, "i2")
+    picture.apply_incident(None, "unknown")
+    changes = changes_of(picture)
+    assert changes["incidents_gone"] == ["i1", "i2"]
+    assert [(one["id"], one["state"]) for one in changes["incidents"]] == [("i1", "closed")]
+    assert picture.snapshot()["incidents"] == []
+    picture.apply_incident(b"{", "i3")
+    assert picture.bad == 1
+
+
+def test_readings_are_told_apart_from_changes() -> None:
+    """A change does not swallow readings that wait, and a new run tells them with everything else."""
+    picture = Picture()
+    picture.apply_passed(kit.passed_record(kit.NOON), 0)
+    picture.apply_located(kit.located_record("s1"))
+    picture.take_changes()
+    picture.apply_located(kit.located_record("s1", kit.NOON + timedelta(seconds=1), level_m=1.7))
+    picture.apply_alert(kit.alert_record("a1"), "a1")
+    changes_of(picture)
+    assert picture.pending_readings == 1
+    assert picture.take_readings()["read"] == [0, 1.7, 1]
+    assert picture.pending_readings == 0

@@ -9,7 +9,7 @@ import folium
 import pytest
 
 from maps.assets import Asset, make_asset
-from maps.shell import BoundaryNote, build_shell, check_own_host, drawing_bounds
+from maps.shell import LAYERS, BoundaryNote, build_shell, check_own_host, drawing_bounds
 from tests import wallkit as kit
 
 ALLOWED = {
@@ -28,8 +28,8 @@ def texts(shell) -> dict[str, str]:
 def test_the_page_names_no_other_host() -> None:
     """Every address in markup, styles and scripts is ours, apart from a namespace, a banner and a comment."""
     for name, text in texts(kit.small_shell()).items():
-        if name.endswith("OFL.txt"):
-            continue
+        if name.endswith(".txt"):
+            continue  # the licences: text to read, which a browser never follows
         assert set(re.findall(r"(?:https?|wss?)://[^\s\"'<>)]+", text)) <= ALLOWED, name
         assert not re.search(r"(?:src|href)\s*=\s*[\"']?//|url\(\s*[\"']?//", text), name
 
@@ -37,7 +37,7 @@ def test_the_page_names_no_other_host() -> None:
 def test_everything_the_page_asks_for_is_there() -> None:
     """What page, styles and scripts refer to is a file that we have."""
     shell = kit.small_shell()
-    known = {f"/assets/{name}" for name in shell.assets} | {"/boundaries.geojson"}
+    known = {f"/assets/{name}" for name in shell.assets} | {"/boundaries.geojson", "/licences"}
     asked = set()
     for name, text in texts(shell).items():
         folder = name.rpartition("/")[0]
@@ -68,8 +68,10 @@ def test_folium_builds_the_map_and_forgets_nothing() -> None:
     script = texts(shell)["/assets/map.js"]
     assert "var map_wall = L.map(" in script
     assert "[[9.9, 105.5], [10.2, 105.8]]" in script
-    for layer in ("communes", "sources", "reports", "labels"):
+    for layer in LAYERS:
         assert f"var feature_group_{layer} = L.featureGroup(" in script
+    assert "var dots_wall = L.dots(" in script
+    assert "/assets/dots.js" in texts(shell)["/"]
     assert 'id="legend"' in texts(shell)["/"]
     assert any("cdn" in url for _, url in folium.Map().default_js)
 
@@ -126,9 +128,13 @@ def test_an_empty_drawing_is_refused() -> None:
 def test_the_words_exist_in_both_languages() -> None:
     """Each key of the one language is there in the other, and each that the page names is there."""
     files = texts(kit.small_shell())
-    vietnamese, english = re.findall(r"^  (?:vi|en): \{(.*?)^  \},", files["/assets/texts.js"], re.M | re.S)
-    keys = [set(re.findall(r"(?:^|, )\s*(\w+): '", words, re.M)) for words in (vietnamese, english)]
+    keys: list[set[str]] = [set(), set()]
+    for name in ("texts.js", "mapwords.js"):
+        blocks = re.findall(r"^  (?:vi|en): \{(.*?)^  \},", files[f"/assets/{name}"], re.M | re.S)
+        assert len(blocks) == 2
+        for known, words in zip(keys, blocks, strict=True):
+            known |= set(re.findall(r"(?:^|, )\s*(\w+): '", words, re.M))
     assert keys[0] == keys[1]
     assert len(keys[0]) > 40
-    named = set(re.findall(r'data-text=\\?"(\w+)', files["/"] + files["/assets/map.js"]))
+    named = set(re.findall(r'data-(?:text|label)=\\?"(\w+)', files["/"] + files["/assets/map.js"]))
     assert named <= keys[0]

@@ -11,8 +11,8 @@ import pytest
 import maps
 from alerts.commands import Action, Refusal
 from alerts.model import CERTAINTIES, Doubt
+from alerts.refusals import REASONS
 from alerts.rules.policy import ROLES
-from ioc.commands.command import REASONS
 
 STATIC = Path(maps.__file__).parent / "static"
 TEXTS = (STATIC / "texts.js").read_text(encoding="utf-8")

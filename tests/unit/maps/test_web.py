@@ -173,6 +173,6 @@ async def test_the_latest_reading_of_a_source_can_be_asked_for() -> None:
     async with running() as (url, live, *_), aiohttp.ClientSession() as client:
         live.picture.apply_located(kit.located_record("s1", level_m=1.23))
         async with client.get(url + "/api/source", params={"id": "s1"}) as answer:
-            assert (await answer.json())["level_m"] == 1.23
+            assert (await answer.json())["event"]["level_m"] == 1.23
         async with client.get(url + "/api/source", params={"id": "s2"}) as answer:
             assert answer.status == 404

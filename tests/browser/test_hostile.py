@@ -1,0 +1,410 @@
+"""Texts that ran as scripts when they passed through Folium, at every place of the wall: there they are letters.
+
+One page has them all: each way in each field leaves a mark of its own, so a failure says which text ran, and whence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from pyproj import Geod
+from shapely import Polygon, box
+
+from alerts.rules.policy import Operator
+from geo.boundaries import Commune
+from geo.importing import Said, examine
+from geo.official import Entry, OfficialList
+from ioc.operators import OperatorEntry, OperatorsFile, hash_password, write_operators
+from ioc.settings import load_settings
+from maps.assets import shipped_assets
+from maps.picture import Picture
+from maps.server import shell_of
+from maps.shell import Shell
+from tests import wallkit as kit
+from tests.browserkit import ARGUMENTS, chromium
+from tests.hostile import OTHERS, WAYS, Way
+
+ALL = [*WAYS, *OTHERS]
+COLUMNS = 6
+#: What tells of refusals by the policy: installed before any script of the page, in every frame.
+LISTENER = """
+window.refused = [];
+document.addEventListener('securitypolicyviolation', (event) => {
+  window.refused.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+});
+"""
+
+
+@dataclass
+class Seen:
+    """What a page did."""
+
+    requests: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+    #: Requests that the policy did not let out.
+    kept_back: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+
+
+def new_page(browser: Browser) -> tuple[Page, Seen]:
+    """A page of a context of its own, with a listener for what the policy refuses."""
+    context = browser.new_context(viewport={"width": 1920, "height": 1080}, locale="vi-VN")
+    page, seen = context.new_page(), Seen()
+    page.add_init_script(LISTENER)
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.on("requestfailed", lambda request: request.failure == "csp" and seen.kept_back.append(request.url))
+    page.on("console", lambda message: seen.console.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+
+    def on_dialog(dialog: Any) -> None:
+        seen.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", on_dialog)
+    return page, seen
+
+
+# What the texts do where they are code
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_the_text_runs_where_folium_has_it(browser: Browser, way: Way) -> None:
+    """The texts are no straw men: on a page that Folium makes alone, each runs."""
+    page, _ = new_page(browser)
+    wall = way.build(way.text("folium"))
+    files = {"leaflet.js": shipped_assets()["leaflet/leaflet.js"].body}
+
+    def answer(route: Route) -> None:
+        name = route.request.url.rpartition("/")[2]
+        if not name:
+            route.fulfill(body=wall.get_root().render(), content_type="text/html; charset=utf-8")
+        elif name in files:
+            route.fulfill(body=files[name], content_type="text/javascript")
+        else:
+            route.abort()
+
+    page.route("**/*", answer)
+    # What jQuery, which Folium takes from a content network, makes of a string of markup.
+    page.add_init_script(
+        "window.$ = (markup) => { const box = document.createElement('div'); box.innerHTML = markup;"
+        " return box.children; }"
+    )
+    page.goto("http://folium.test/")
+    # A text that ends the script has run by now; then there is no map to open anything on.
+    page.evaluate(
+        f"typeof {wall.get_name()} === 'undefined' || {wall.get_name()}.eachLayer?.((layer) => "
+        "{ layer.openPopup?.(); layer.openTooltip?.(); })"
+    )
+    until(page, "window.ran?.length > 0")
+    assert page.evaluate("window.ran[0]") == f"{way.name} folium"
+    page.context.close()
+
+
+# The wall with all of them
+
+
+def cell(number: int) -> Polygon:
+    """One of the squares that the communes are."""
+    west, south = 105 + number % COLUMNS / 10, 9.5 + number // COLUMNS / 10
+    return box(*np.round([west, south, west + 0.1, south + 0.1], 6))
+
+
+def code(number: int) -> str:
+    return f"{90001 + number}"
+
+
+def commune_name(number: int) -> str:
+    """The name of a commune: hostile where the import takes that for a name at all."""
+    way = ALL[number]
+    return f"Phường Thử {number}" if way.name in ("attribute", "separators") else way.text("commune")
+
+
+def imported(directory: Path) -> Shell:
+    """The page for a set of boundaries that came from a file, whose communes have hostile names."""
+    names = [commune_name(number) for number in range(len(ALL))]
+    codes = [code(number) for number in range(len(ALL))]
+    frame = geopandas.GeoDataFrame(
+        {"code": codes, "name": names, "province_code": ["92"] * len(ALL)},
+        geometry=[cell(number) for number in range(len(ALL))],
+        crs=4326,
+    )
+    path = directory / "communes.geojson"
+    frame.to_file(path, engine="pyogrio")
+    geod = Geod(ellps="WGS84")
+    entries = {
+        code(number): Entry(
+            Commune(code(number), names[number], "92"),
+            (cell(number).centroid.x, cell(number).centroid.y),
+            abs(geod.geometry_area_perimeter(cell(number))[0]) / 1e6,
+        )
+        for number in range(len(ALL))
+    }
+    said = Said(id="hostile", source=WAYS[0].text("source"), licence=WAYS[6].text("licence"))
+    report, boundaries = examine(path, said, OfficialList("communes of a test", entries))
+    assert boundaries is not None, report.text()
+    return shell_of(boundaries, load_settings(wall_title=WAYS[0].text("heading")))
+
+
+def records(picture: Picture) -> None:
+    """Every text of every kind of record, in each way."""
+    for number, way in enumerate(ALL):
+        middle = cell(number).centroid
+        where = {
+            "lon": middle.x,
+            "lat": middle.y,
+            "commune": code(number),
+            "commune_name": way.text("place"),
+            "province": "92",
+        }
+
+        def both(name: str, way: Way = way) -> dict[str, str]:
+            return {"vi": way.text(name), "en": way.text(name)}
+
+        at = (kit.NOON - timedelta(minutes=1)).isoformat()
+        alert = kit.alert_record(
+            f"a{number} {way.text('alert-id')}",
+            severity=("extreme", "severe", "moderate", "minor")[number % 4],
+            title=both("title"),
+            label=both("label"),
+            subject=way.text("source-id"),
+            subject_name=both("inventory"),
+            unit=way.text("unit"),
+            hazard=way.text("hazard"),
+            where=where,
+            acknowledged={"by": way.text("acknowledged"), "time": at},
+            assigned=way.text("assigned"),
+            awaiting=[way.text("agency")],
+            comments=[{"by": way.text("commenter"), "time": at, "text": way.text("comment")}],
+        )
+        picture.apply_alert(alert, f"a{number} {way.text('alert-id')}")
+        place = {
+            "outcome": "inside",
+            "commune": code(number),
+            "commune_name": way.text("event-place"),
+            "province": "92",
+            "boundaries": "hostile@1",
+        }
+        picture.apply_located(
+            kit.report_record(
+                f"r{number} {way.text('report-id')}",
+                way.text("report"),
+                category=way.text("category"),
+                lon=middle.x - 0.025,
+                lat=middle.y - 0.025,
+                place=place,
+            )
+        )
+        picture.apply_located(
+            kit.located_record(
+                way.text("source"),
+                stream="camera",
+                lon=middle.x + 0.025,
+                lat=middle.y - 0.025,
+                kind=way.text("camera"),
+                datum=way.text("datum"),
+                place=place,
+            )
+        )
+    last = WAYS[-1]
+    ended = kit.alert_record("ended", state="closed", change="closed", title={"vi": last.text("ended")})
+    picture.apply_alert(ended, "ended")
+    shelved = kit.alert_record("aside", suppressed=f"maintenance:{last.text('maintenance')}")
+    picture.apply_alert(shelved, "aside")
+    fault = {"time": at, "what": last.text("fault"), "where": last.text("file"), "remedy": "-"}
+    picture.apply_configuration_error(json.dumps(fault).encode())
+
+
+@dataclass
+class Opened:
+    """The wall's page after everything on it was opened, and what was seen meanwhile."""
+
+    page: Page
+    seen: Seen
+    #: All text that the page had, whenever.
+    text: str
+    ran: list[str]
+    refused: list[str]
+    #: Elements that no part of the wall makes.
+    foreign: list[str]
+
+
+FOREIGN = """
+[...document.querySelectorAll('script:not([src^="/assets/"]), iframe, object, embed, base, [onerror], [onload],'
+  + '[onmouseover], [onfocus], link[href*="other.example"], img:not([src^="/assets/"]), [href^="javascript"],'
+  + 'body style')].map((one) => one.outerHTML.slice(0, 200))
+"""
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    directory = tmp_path_factory.mktemp("hostile")
+    who = Operator(id="an", name=WAYS[0].text("operator"), role="supervisor")
+    write_operators(directory / "operators.yaml", [OperatorEntry(who, hash_password(kit.PASSWORD))])
+    operators = OperatorsFile(directory / "operators.yaml")
+    with kit.WallThread(imported(directory), operators) as wall:
+        wall.feed(records)
+        page, seen = new_page(browser)
+        page.goto(wall.url)
+        page.wait_for_selector("body.ready")
+        text, ran, refused, foreign = "", [], [], []
+
+        def collect() -> None:
+            nonlocal text, ran, refused, foreign
+            text += page.evaluate("document.title + document.documentElement.textContent") + "\n"
+            ran += page.evaluate("window.ran ?? []")
+            refused += page.evaluate("window.refused")
+            foreign += page.evaluate(FOREIGN)
+
+        expect(page.locator("#alerts")).to_contain_text(WAYS[0].text("title"))
+        collect()
+        page.locator("#account-button").click()
+        page.locator("#sign-in-id").fill(WAYS[0].text("id"))
+        page.locator("#sign-in-password").fill("x")
+        page.keyboard.press("Enter")
+        expect(page.locator("#sign-in-problem")).not_to_be_empty()
+        collect()
+        page.locator("#sign-in-id").fill("an")
+        page.locator("#sign-in-password").fill(kit.PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.locator("#account")).to_contain_text(who.name)
+        for number in range(len(ALL)):
+            middle = cell(number).centroid
+            for x, y in ((middle.x - 0.025, middle.y - 0.025), (middle.x + 0.025, middle.y - 0.025)):
+                # In the middle, where nothing lies above it.
+                page.evaluate(f"map_wall.setView([{y}, {x}], 11, {{animate: false}})")
+                at = page.evaluate(f"map_wall.latLngToContainerPoint([{y}, {x}])")
+                page.locator("#map_wall").click(position={"x": at["x"], "y": at["y"]}, force=True)
+                page.wait_for_timeout(150)
+                collect()
+        if page.locator("#aside").is_visible():
+            page.locator("#aside").click()
+        page.wait_for_timeout(300)
+        collect()
+        page.screenshot(path=kit.screenshots() / "hostile.png")
+        page.locator("#language").click()
+        page.wait_for_timeout(300)
+        collect()
+        page.goto(wall.url + "licences")
+        collect()
+        page.screenshot(path=kit.screenshots() / "licences.png", full_page=True)
+        yield Opened(page, seen, text, ran, refused, foreign)
+        page.context.close()
+
+
+#: Where each text must have been seen, letter by letter.
+SHOWN = ("place", "title", "label", "inventory", "unit", "acknowledged", "assigned", "agency", "report",
+         "category", "event-place", "source", "camera")  # fmt: skip
+
+
+def words(text: str) -> str:
+    """A text as a page has it: what hides or turns is a visible sign, runs of spaces are one."""
+    unseen = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    return re.sub(r"\s+", " ", re.sub(unseen, "\ufffd", text))
+
+
+@pytest.mark.parametrize("way", ALL, ids=lambda way: way.name)
+def test_the_text_is_letters_on_the_wall(opened: Opened, way: Way) -> None:
+    """In every field it is shown as it was written, and it ran from none."""
+    ran = [mark for mark in opened.ran if mark.startswith(f"{way.name} ")]
+    assert ran == []
+    shown = words(opened.text)
+    texts = {name: way.text(name) for name in SHOWN} | {
+        "commune": commune_name(ALL.index(way)).removeprefix("Phường ")
+    }
+    missing = [name for name, text in texts.items() if words(text).strip() not in shown]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [(WAYS[0], "heading"), (WAYS[0], "source"), (WAYS[6], "licence"), (WAYS[0], "operator"), (WAYS[-1], "ended"),
+     (WAYS[-1], "maintenance"), (WAYS[-1], "fault"), (WAYS[-1], "file")],
+)  # fmt: skip
+def test_the_text_is_letters_where_there_is_one(opened: Opened, way: Way, name: str) -> None:
+    """In the heading, the legend, the page of licences, the account, and what is said of files and ended alerts."""
+    assert words(way.text(name)) in words(opened.text)
+
+
+def test_nothing_ran_and_nothing_was_refused(opened: Opened) -> None:
+    """No mark, no dialog, no error, no element of theirs; the policy had nothing to refuse; nobody else was asked."""
+    assert opened.ran == []
+    assert opened.foreign == []
+    assert opened.refused == []
+    assert opened.seen.dialogs == []
+    assert opened.seen.errors == []
+    # A refused sign-in is an answer of 401, which Chromium writes down.
+    assert [line for line in opened.seen.console if "401" not in line] == []
+    hosts = {
+        re.match(r"\w+://([^/]*)", url)[1] for url in opened.seen.requests if not url.startswith("data:")
+    }
+    assert len(hosts) == 1
+    known = re.compile(r"^http://[^/]+/(assets/|boundaries\.geojson|events$|api/|licences|$)")
+    assert [url for url in opened.seen.requests if not known.match(url)] == []
+
+
+def until(page: Page, expression: str, seconds: float = 8) -> None:
+    """Wait until an expression holds. Playwright's own way needs eval, which the policy refuses."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"never came true: {expression}"
+        page.wait_for_timeout(50)
+
+
+# The policy
+
+
+def test_the_policy_refuses_what_gets_in_all_the_same(browser: Browser) -> None:
+    """Were there a hole, nothing inline would run and nobody else be asked; and what listens for that hears it."""
+    with kit.WallThread(kit.small_shell()) as wall:
+        page, seen = new_page(browser)
+        page.goto(wall.url)
+        page.wait_for_selector("body.ready")
+        assert page.evaluate("window.refused") == []
+        page.evaluate(
+            """() => {
+              const script = document.createElement('script');
+              script.textContent = 'window.ran = ["script"]';
+              const box = document.createElement('div');
+              box.innerHTML = `<img src="/assets/none.png" onerror="window.ran = ['handler']">
+                <p style="color: red">x</p><iframe src="data:text/html,x"></iframe>
+                <img src="http://other.example/x.png">`;
+              document.body.append(script, box);
+              fetch('http://other.example/y').catch(() => {});
+              const form = document.createElement('form');
+              form.action = '/api/sign-out';
+              document.body.append(form);
+              form.submit();
+            }"""
+        )
+        page.wait_for_timeout(500)
+        refused = {line.split()[0] for line in page.evaluate("window.refused")}
+        assert refused >= {
+            "script-src-elem",
+            "script-src-attr",
+            "style-src-attr",
+            "img-src",
+            "connect-src",
+            "form-action",
+        }
+        assert page.evaluate("window.ran") is None
+        asked = {url for url in seen.requests if "other.example" in url}
+        assert asked == set(seen.kept_back), "whatever names another host is kept back by the policy"
+        page.context.close()
