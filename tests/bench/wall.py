@@ -34,7 +34,7 @@ import shapely
 from aiohttp import web
 from folium.plugins import Realtime
 from kafka import KafkaProducer
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from geo.approximate import approximate_set
 from geo.boundaries import BoundarySet
@@ -169,8 +169,12 @@ def percentile(values: list[float], share: float) -> float:
 
 def counted(page: Page, seconds: float) -> dict[str, Any]:
     """What a page's instruments say of the next seconds."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before = _cpu_ms(session)
     page.evaluate("bench.start()")
     page.wait_for_timeout(seconds * 1000)
+    after = _cpu_ms(session)
     seen = page.evaluate("({ ...bench, seconds: (performance.now() - bench.began) / 1000 })")
     missed = sum(max(0, round(ms / FRAME_MS) - 1) for ms in seen["frames"])
     return {
@@ -180,7 +184,15 @@ def counted(page: Page, seconds: float) -> dict[str, Any]:
         "missed_frames": round(missed / max(1, missed + len(seen["frames"])), 4),
         "long_tasks_ms_per_second": round(sum(seen["tasks"]) / seen["seconds"], 1),
         "other_script_ms_per_second": round(seen["other"] / seen["seconds"], 2),
+        # The page's own processor time: the only one of these that others on the machine do not lengthen.
+        "main_thread_cpu_ms_per_second": round((after - before) / seen["seconds"], 2),
     }
+
+
+def _cpu_ms(session: CDPSession) -> float:
+    """Processor time that the page's main thread has spent: scripts, styles, layout, painting."""
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(one["value"] * 1000 for one in metrics if one["name"] == "TaskDuration")
 
 
 def opened(browser: Browser, url: str) -> Page:
@@ -466,12 +478,13 @@ def _path_times(page: Page, bootstrap: str, topic: str, boundaries: BoundarySet,
 
 def tell(result: dict[str, Any]) -> None:
     print(f"\n{result['sources']:,} sources, each moving once a second, {result['seconds']:.0f} s each\n")
-    print(f"{'':34}{'p50':>9}{'p95':>9}{'missed':>9}{'long tasks':>14}")
+    print(f"{'':34}{'p50':>9}{'p95':>9}{'missed':>9}{'long tasks':>14}{'main thread CPU':>18}")
     for name in ("wall", "realtime_canvas", "realtime_svg"):
         if one := result.get(name):
             print(
                 f"{name:34}{one['update_p50_ms']:>6} ms{one['update_p95_ms']:>6} ms"
                 f"{one['missed_frames']:>9.1%}{one['long_tasks_ms_per_second']:>9} ms/s"
+                f"{one['main_thread_cpu_ms_per_second']:>13} ms/s"
             )
     wall = result["wall"]
     print(
