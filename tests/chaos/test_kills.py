@@ -154,7 +154,8 @@ class Operators:
         start, numbers, sequences = self._now() + AHEAD, itertools.count(1), itertools.count(alert.sequence)
 
         def ask(action: Action, minutes: float, operator: str = "operator", **more: object) -> Command:
-            # Each reckons with those before it, and with nothing else happening to the alert.
+            # Each reckons with those before it and with nothing else happening, unless it says otherwise.
+            fields = {"sequence": next(sequences), **more}
             return Command(
                 id=f"{alert.id}-{next(numbers)}",
                 action=action,
@@ -162,8 +163,7 @@ class Operators:
                 issued=datetime.now(UTC),
                 time=start + timedelta(minutes=minutes),
                 alert=alert.id,
-                sequence=next(sequences),
-                **more,  # type: ignore[arg-type]
+                **fields,  # type: ignore[arg-type]
             )
 
         yield from (ask("release", 1, "supervisor", to=agency) for agency in alert.awaiting)
@@ -173,9 +173,9 @@ class Operators:
                 yield twice
                 yield ask("acknowledge", 4, "supervisor")
             case 1:
-                yield ask("shelve", 2, until=start + timedelta(minutes=40))
+                yield ask("shelve", 2, sequence=None, until=start + timedelta(minutes=40))
             case 2:
-                yield ask("close", 3, text="đã xử lý")
+                yield ask("close", 3, sequence=None, text="đã xử lý")
             case 3:
                 yield ask("comment", 1, text="đang kiểm tra")
                 yield ask("assign", 2, to="supervisor")
