@@ -111,7 +111,7 @@ class Topics:
                 "Located | Frame",
                 raw,
                 None,
-                **{"segment.ms": str(5 * 60_000), "delete.retention.ms": str(60 * 60_000)},
+                **{"segment.ms": str(2 * 60_000), "delete.retention.ms": str(60 * 60_000)},
             ),
             dead_letters=topic("ioc.deadletter", "source", "DeadLetter", 1, 30),
             config=topic("ioc.config", "hash", "Configuration", 1, None),

@@ -106,5 +106,8 @@ OTHERS = [
     ),
     Way("words", "{alert} {{ title }} {% raw %} {n} $& $1 %s", lambda t: _map()),
     Way("separators", "a\u2028b\u2029c\r\nd: {run}\n\nevent: snapshot\ndata: {}\n\n", lambda t: _map()),
+    Way("direction", "\u202eđảo\u2066 \u200f\u061c{run}", lambda t: _map()),
+    Way("nul", "trước\x00sau\x1b[31m\x7f\x85 {run}", lambda t: _map()),
+    Way("piled", "Z" + "\u0301\u0323" * 90 + " {run}", lambda t: _map()),
     Way("prototype", "__proto__", lambda t: _map()),
 ]

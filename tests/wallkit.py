@@ -20,6 +20,7 @@ from alerts.rules.policy import Operator, Role
 from ioc.operators import OperatorEntry, OperatorsFile, hash_password, write_operators
 from ioc.settings import load_settings
 from maps.commands import Desk
+from maps.feeds import Feeds
 from maps.history_web import Past
 from maps.live import Live
 from maps.picture import Picture
@@ -243,8 +244,11 @@ class WallThread:
     in `outbox`.
     """
 
-    def __init__(self, shell: Shell, operators: OperatorsFile | None = None) -> None:
+    def __init__(
+        self, shell: Shell, operators: OperatorsFile | None = None, feeds: Feeds | None = None
+    ) -> None:
         self.shell = shell
+        self._feeds = feeds
         self.outbox = Outbox()
         self._operators = operators
         self.picture = Picture()
@@ -289,7 +293,7 @@ class WallThread:
         settings = load_settings(wall_port=self.port, host="127.0.0.1")
         ticks = asyncio.create_task(self._clock())
         its = operating(self._operators, self.outbox)
-        await serve_wall(settings, self.shell, self.live, self._stop, on_listen, its, past=self.past)
+        await serve_wall(settings, self.shell, self.live, self._stop, on_listen, its, self._feeds, self.past)
         ticks.cancel()
 
     async def _clock(self) -> None:

@@ -5,6 +5,7 @@ One page has them all: each way in each field leaves a mark of its own, so a fai
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -15,22 +16,26 @@ from pathlib import Path
 from typing import Any
 
 import geopandas
+import msgspec
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
 from pyproj import Geod
 from shapely import Polygon, box
 
-from alerts.rules.policy import Operator
+from alerts.agencies.messages import AgencyAlert
+from alerts.rules.policy import Operator, Subscription
 from geo.boundaries import Commune
 from geo.importing import Said, examine
 from geo.official import Entry, OfficialList
 from ioc.operators import OperatorEntry, OperatorsFile, hash_password, write_operators
 from ioc.settings import load_settings
 from maps.assets import shipped_assets
+from maps.feeds import Channel, Feeds
 from maps.picture import Picture
 from maps.server import shell_of
 from maps.shell import Shell
+from tests import agencykit
 from tests import wallkit as kit
 from tests.browserkit import ARGUMENTS, chromium
 from tests.hostile import OTHERS, WAYS, Way
@@ -134,7 +139,8 @@ def code(number: int) -> str:
 def commune_name(number: int) -> str:
     """The name of a commune: hostile where the import takes that for a name at all."""
     way = ALL[number]
-    return f"Phường Thử {number}" if way.name in ("attribute", "separators") else way.text("commune")
+    refused = ("attribute", "separators", "direction", "nul", "piled")
+    return f"Phường Thử {number}" if way.name in refused else way.text("commune")
 
 
 def imported(directory: Path) -> Shell:
@@ -246,11 +252,15 @@ class Opened:
     foreign: list[str]
 
 
-FOREIGN = """
-[...document.querySelectorAll('script:not([src^="/assets/"]), iframe, object, embed, base, [onerror], [onload],'
-  + '[onmouseover], [onfocus], link[href*="other.example"], img:not([src^="/assets/"]), [href^="javascript"],'
-  + 'body style')].map((one) => one.outerHTML.slice(0, 200))
-"""
+COLLECT = """() => ({
+  text: document.title + document.documentElement.textContent,
+  ran: window.ran ?? [],
+  refused: window.refused,
+  foreign: [...document.querySelectorAll(
+    'script:not([src^="/assets/"]), iframe, object, embed, base, [onerror], [onload], [onmouseover], [onfocus],'
+    + 'link[href*="other.example"], img:not([src^="/assets/"]), [href^="javascript"], body style',
+  )].map((one) => one.outerHTML.slice(0, 200)),
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -268,10 +278,9 @@ def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
         def collect() -> None:
             nonlocal text, ran, refused, foreign
-            text += page.evaluate("document.title + document.documentElement.textContent") + "\n"
-            ran += page.evaluate("window.ran ?? []")
-            refused += page.evaluate("window.refused")
-            foreign += page.evaluate(FOREIGN)
+            found = page.evaluate(COLLECT)
+            text += found["text"] + "\n"
+            ran, refused, foreign = ran + found["ran"], refused + found["refused"], foreign + found["foreign"]
 
         expect(page.locator("#alerts")).to_contain_text(WAYS[0].text("title"))
         collect()
@@ -289,7 +298,7 @@ def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             middle = cell(number).centroid
             for x, y in ((middle.x - 0.025, middle.y - 0.025), (middle.x + 0.025, middle.y - 0.025)):
                 # In the middle, where nothing lies above it.
-                page.evaluate(f"map_wall.setView([{y}, {x}], 11, {{animate: false}})")
+                page.evaluate(f"void map_wall.setView([{y}, {x}], 11, {{animate: false}})")
                 at = page.evaluate(f"map_wall.latLngToContainerPoint([{y}, {x}])")
                 page.locator("#map_wall").click(position={"x": at["x"], "y": at["y"]}, force=True)
                 page.wait_for_timeout(150)
@@ -314,10 +323,14 @@ SHOWN = ("place", "title", "label", "inventory", "unit", "acknowledged", "assign
          "category", "event-place", "source", "camera")  # fmt: skip
 
 
+#: What hides a part of a text, or turns the direction of what follows it.
+UNSEEN = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
+
+
 def words(text: str) -> str:
     """A text as a page has it: what hides or turns is a visible sign, runs of spaces are one."""
-    unseen = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
-    return re.sub(r"\s+", " ", re.sub(unseen, "\ufffd", text))
+    shown = re.sub(UNSEEN, "\ufffd", text)
+    return re.sub(r"\s+", " ", re.sub("([\u0300-\u036f]{4})[\u0300-\u036f]+", r"\1", shown))
 
 
 @pytest.mark.parametrize("way", ALL, ids=lambda way: way.name)
@@ -341,6 +354,12 @@ def test_the_text_is_letters_on_the_wall(opened: Opened, way: Way) -> None:
 def test_the_text_is_letters_where_there_is_one(opened: Opened, way: Way, name: str) -> None:
     """In the heading, the legend, the page of licences, the account, and what is said of files and ended alerts."""
     assert words(way.text(name)) in words(opened.text)
+
+
+def test_no_text_hides_or_turns_another(opened: Opened) -> None:
+    """Controls, and signs that turn the direction of writing, are nowhere on the page; a letter has few marks."""
+    assert sorted(set(re.findall(UNSEEN, opened.text))) == []
+    assert re.findall("[\u0300-\u036f]{5}", opened.text) == []
 
 
 def test_nothing_ran_and_nothing_was_refused(opened: Opened) -> None:
@@ -408,3 +427,53 @@ def test_the_policy_refuses_what_gets_in_all_the_same(browser: Browser) -> None:
         asked = {url for url in seen.requests if "other.example" in url}
         assert asked == set(seen.kept_back), "whatever names another host is kept back by the policy"
         page.context.close()
+
+
+def test_every_page_keeps_to_the_policy(browser: Browser) -> None:
+    """Licences, feeds, CAP documents and errors too: nothing refused, no script, no other host."""
+    way = WAYS[0]
+    alert = agencykit.alert(title={"vi": way.text("title")}, subject_name={"vi": way.text("inventory")})
+    agency = Subscription(agency="fire", name={"vi": way.text("agency")})
+    feeds = Feeds(load_settings(bootstrap_servers="127.0.0.1:1"), lambda: [agency])
+    message = AgencyAlert(
+        agency="fire",
+        identifier="fire.a.1",
+        type="alert",
+        status="actual",
+        sent=kit.NOON,
+        languages=("vi",),
+        alert=alert,
+    )
+    feeds.channels["fire"] = Channel()
+    feeds.channels["fire"].take(msgspec.json.encode(message), 0)
+    with kit.WallThread(kit.small_shell(), feeds=feeds) as wall:
+        wall.feed(
+            lambda picture: picture.apply_alert(kit.alert_record("a1", title={"vi": way.text("title")}), "a1")
+        )
+        texts = [asset.url[1:] for name, asset in wall.shell.assets.items() if name.endswith(".txt")]
+        xml = ["agencies/fire/feed.atom", "agencies/fire/cap/fire.a.1.xml"]
+        for path in (
+            "licences",
+            "boundaries.geojson",
+            "api/snapshot",
+            "nothing",
+            "assets/icon.svg",
+            *xml,
+            *texts,
+        ):
+            page, seen = new_page(browser)
+            answers = []
+            page.on("response", lambda answer, answers=answers: answers.append(answer))
+            # What is no page is looked at as the browser shows it, or is a file that it offers to keep.
+            with contextlib.suppress(Error):
+                page.goto(wall.url + path)
+            assert answers, path
+            assert answers[0].headers["content-security-policy"].startswith("default-src 'none'; "), path
+            assert answers[0].headers["x-content-type-options"] == "nosniff", path
+            assert page.evaluate("window.ran") is None
+            assert page.evaluate("window.refused ?? []") == [], path
+            assert seen.errors == []
+            assert {url.partition("/")[2].partition("/")[2].partition("/")[0] for url in seen.requests} == {
+                f"127.0.0.1:{wall.port}"
+            }, path
+            page.context.close()
