@@ -43,6 +43,7 @@
       this._cache = [];
       this._make = null;
       this._orderOf = () => 0;
+      this._orders = []; // by look, as far as they were asked for
       this._middleOf = () => [0, 0];
     },
 
@@ -54,6 +55,7 @@
     setLooks(make, orderOf, middleOf) {
       this._make = make;
       this._orderOf = orderOf;
+      this._orders = [];
       this._middleOf = middleOf;
       return this.restyle();
     },
@@ -121,7 +123,7 @@
         const dy = this._y[number] * scale - top + middleY - py;
         const its = dx * dx + dy * dy;
         if (its > reach * reach) continue;
-        const order = this._orderOf(look);
+        const order = this._order(look);
         if (order > foremost || (order === foremost && its < nearest)) [found, foremost, nearest] = [number, order, its];
       }
       return found;
@@ -167,6 +169,7 @@
       L.DomUtil.setPosition(this._container, this._bounds.min);
       if (this._container.width !== width || this._container.height !== height) {
         Object.assign(this._container, { width, height });
+        Object.assign(this, { _width: width, _height: height }); // asking the element takes time, ten thousand times
         Object.assign(this._container.style, { width: `${size.x}px`, height: `${size.y}px` });
         this._image = width && height ? this._context.createImageData(width, height) : null;
         this._pixels = this._image && new Uint32Array(this._image.data.buffer);
@@ -187,7 +190,7 @@
       const context = canvas.getContext('2d', { willReadFrequently: true });
       context.setTransform(ratio, 0, 0, ratio, reach + 0.5, reach + 0.5);
       this._make(look, context);
-      const made = pixelsOf(context.getImageData(0, 0, canvas.width, canvas.height), this._container.width);
+      const made = pixelsOf(context.getImageData(0, 0, canvas.width, canvas.height), this._width);
       this._cache[look] = made;
       return made;
     },
@@ -200,48 +203,56 @@
       this._context.putImageData(this._image, 0, 0, left, top, right - left + 1, bottom - top + 1);
     },
 
+    _order(look) {
+      this._orders[look] ??= this._orderOf(look);
+      return this._orders[look];
+    },
+
+    // Write a look's pixels around a pixel of the canvas, and let `drawn` reach as far.
+    _put(x, y, look, drawn) {
+      const { half, opaque, colours, edge, edgeColours } = this._cache[look] ?? this._sprite(look);
+      const [left, top, right, bottom] = [x - half[0], y - half[1], x + half[0], y + half[1]];
+      if (left < 0 || top < 0 || right >= this._width || bottom >= this._height) return;
+      if (left < drawn.left) drawn.left = left;
+      if (top < drawn.top) drawn.top = top;
+      if (right > drawn.right) drawn.right = right;
+      if (bottom > drawn.bottom) drawn.bottom = bottom;
+      const pixels = this._pixels;
+      const at = y * this._width + x;
+      for (let i = 0; i < opaque.length; i += 1) pixels[at + opaque[i]] = colours[i];
+      for (let i = 0; i < edge.length; i += 1) {
+        const below = pixels[at + edge[i]];
+        pixels[at + edge[i]] = below === 0 ? edgeColours[i] : blend(edgeColours[i], below);
+      }
+    },
+
     _paint() {
       this._asked = null;
       if (!this._map || !this._make || !this._image) return;
       const began = performance.now();
-      const { _x: xs, _y: ys, _looks: looks, _cache: cache, _pixels: pixels, _ratio: ratio } = this;
-      const { width, height } = this._container;
+      const { _x: xs, _y: ys, _looks: looks, _ratio: ratio, _marked: marked } = this;
       const frame = this._frame();
       const scale = frame.scale * ratio;
       const left = (frame.left + this._bounds.min.x) * ratio;
       const top = (frame.top + this._bounds.min.y) * ratio;
       // Only rows and columns that have signs, now or before, are cleared and copied.
       const before = this._drawn;
-      if (before) pixels.fill(0, before.top * width, (before.bottom + 1) * width);
+      const { _width: width, _height: height } = this;
+      if (before) this._pixels.fill(0, before.top * width, (before.bottom + 1) * width);
       const drawn = { left: width, top: height, right: -1, bottom: -1 };
-      const put = (number, look) => {
-        const sprite = cache[look] ?? this._sprite(look);
-        const x = Math.round(xs[number] * scale - left);
-        const y = Math.round(ys[number] * scale - top);
-        const [halfX, halfY] = sprite.half;
-        if (x < halfX || y < halfY || x >= width - halfX || y >= height - halfY) return;
-        if (x - halfX < drawn.left) drawn.left = x - halfX;
-        if (x + halfX > drawn.right) drawn.right = x + halfX;
-        if (y - halfY < drawn.top) drawn.top = y - halfY;
-        if (y + halfY > drawn.bottom) drawn.bottom = y + halfY;
-        const at = y * width + x;
-        const { opaque, colours, edge, edgeColours } = sprite;
-        for (let i = 0; i < opaque.length; i += 1) pixels[at + opaque[i]] = colours[i];
-        for (let i = 0; i < edge.length; i += 1) {
-          const below = pixels[at + edge[i]];
-          pixels[at + edge[i]] = below === 0 ? edgeColours[i] : blend(edgeColours[i], below);
-        }
+      const place = (number, look) => {
+        this._put(Math.round(xs[number] * scale - left), Math.round(ys[number] * scale - top), look, drawn);
       };
       const later = [];
       for (let number = 0; number < this._count; number += 1) {
         const look = looks[number];
         if (look === NONE) continue;
-        if (this._orderOf(look) > 0) later.push(number);
-        else put(number, look);
+        if (this._order(look) > 0) later.push(number);
+        else place(number, look);
       }
-      later.sort((a, b) => this._orderOf(looks[a]) - this._orderOf(looks[b]) || a - b);
-      for (const number of later) put(number, looks[number]);
-      if (this._marked && looks[this._marked.number] !== NONE) put(this._marked.number, this._marked.look);
+      later.sort((a, b) => this._order(looks[a]) - this._order(looks[b]) || a - b);
+      for (const number of later) place(number, looks[number]);
+      if (marked && this.lookOf(marked.number) !== NONE) place(marked.number, marked.look);
       this._copy(before, drawn);
       this._drawn = drawn.right < 0 ? null : drawn;
       this.fire('painted', { ms: performance.now() - began });

@@ -1,6 +1,7 @@
 // Operators at the wall: signing in, giving commands, and what became of them. A command is pending from the click
 // until its outcome comes with the changes of the picture; what the alert is then, its own record says.
 
+import { plain } from './plain.js';
 import { element } from './signs.js';
 import { reasonWords, words } from './texts.js';
 
@@ -144,7 +145,7 @@ export function act(action, alert, to, about) {
   if (action === 'comment' || action === 'close') {
     saying = { action, alert, about };
     byId('say-title').textContent = words(action === 'close' ? 'sayClose' : 'sayComment');
-    byId('say-about').textContent = about;
+    byId('say-about').textContent = plain(about);
     byId('say-text').value = '';
     byId('say').showModal();
     byId('say-text').focus();

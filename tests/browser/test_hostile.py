@@ -32,9 +32,12 @@ from ioc.operators import OperatorEntry, OperatorsFile, hash_password, write_ope
 from ioc.settings import load_settings
 from maps.assets import shipped_assets
 from maps.feeds import Channel, Feeds
+from maps.history import History
 from maps.picture import Picture
+from maps.sensors import Listed
 from maps.server import shell_of
 from maps.shell import Shell
+from streams.picturing import Frame, FrameAlert
 from tests import agencykit
 from tests import wallkit as kit
 from tests.browserkit import ARGUMENTS, chromium
@@ -169,6 +172,54 @@ def imported(directory: Path) -> Shell:
     return shell_of(boundaries, load_settings(wall_title=WAYS[0].text("heading")))
 
 
+def incident_id(way: Way) -> str:
+    return f"incident {way.text('incident-id')}"
+
+
+def inventory() -> tuple[Listed, ...]:
+    """The cameras with what an inventory says of them."""
+    return tuple(
+        kit.listed(
+            way.text("source"),
+            commune=code(number),
+            stream="camera",
+            name={"vi": way.text("listed"), "en": way.text("listed")},
+            kind=way.text("kind"),
+            owner=way.text("owner"),
+        )
+        for number, way in enumerate(ALL)
+    )
+
+
+def past() -> Past:
+    """Ten minutes of the past with one alert of each way."""
+    rows = [FrameAlert(f"p{number}", 1, "severe") for number in range(len(ALL))]
+    gone = Past(History(48))
+    for minute in range(-10, 1):
+        frame = Frame(
+            time=kit.NOON + timedelta(minutes=minute),
+            province="92",
+            counts={"severe": len(rows)},
+            communes={},
+            alerts=rows,
+        )
+        gone.history.take_frame(msgspec.json.encode(frame))
+    for number, way in enumerate(ALL):
+        title = {"vi": way.text("past"), "en": way.text("past")}
+        gone.history.take_alert(kit.alert_record(f"p{number}", title=title))
+    return gone
+
+
+@dataclass
+class Past:
+    """A past in memory."""
+
+    history: History
+
+    async def located(self, appended_ms: int) -> list[bytes]:
+        return []
+
+
 def records(picture: Picture) -> None:
     """Every text of every kind of record, in each way."""
     for number, way in enumerate(ALL):
@@ -194,13 +245,37 @@ def records(picture: Picture) -> None:
             subject_name=both("inventory"),
             unit=way.text("unit"),
             hazard=way.text("hazard"),
-            where=where,
+            where={**where, "boundaries": way.text("boundaries")},
+            rule=way.text("rule"),
+            rule_version=way.text("version"),
+            citation=way.text("citation"),
+            evidence=[
+                {
+                    "stream": "flood",
+                    "source": way.text("witness"),
+                    "event": way.text("event"),
+                    "time": at,
+                    "value": 1,
+                }
+            ],
+            incident=incident_id(way),
             acknowledged={"by": way.text("acknowledged"), "time": at},
             assigned=way.text("assigned"),
             awaiting=[way.text("agency")],
             comments=[{"by": way.text("commenter"), "time": at, "text": way.text("comment")}],
         )
         picture.apply_alert(alert, f"a{number} {way.text('alert-id')}")
+        incident = kit.incident_record(
+            incident_id(way),
+            title=both("incident"),
+            where=where,
+            communes=[code(number)],
+            members=[
+                {"alert": way.text("gone"), "rule": "r", "subject": way.text("member"), "severity": "severe",
+                 "worst": "severe", "since": at},
+            ],
+        )  # fmt: skip
+        picture.apply_incident(incident, incident_id(way))
         place = {
             "outcome": "inside",
             "commune": code(number),
@@ -252,6 +327,7 @@ class Opened:
     foreign: list[str]
 
 
+DETAILS = "document.getElementById('details').textContent"
 COLLECT = """() => ({
   text: document.title + document.documentElement.textContent,
   ran: window.ran ?? [],
@@ -269,7 +345,10 @@ def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     who = Operator(id="an", name=WAYS[0].text("operator"), role="supervisor")
     write_operators(directory / "operators.yaml", [OperatorEntry(who, hash_password(kit.PASSWORD))])
     operators = OperatorsFile(directory / "operators.yaml")
-    with kit.WallThread(imported(directory), operators) as wall:
+    wall = kit.WallThread(imported(directory), operators)
+    wall.past = past()
+    with wall:
+        wall.feed(lambda picture: wall.live.know(inventory()))
         wall.feed(records)
         page, seen = new_page(browser)
         page.goto(wall.url)
@@ -300,14 +379,32 @@ def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 # In the middle, where nothing lies above it.
                 page.evaluate(f"void map_wall.setView([{y}, {x}], 11, {{animate: false}})")
                 at = page.evaluate(f"map_wall.latLngToContainerPoint([{y}, {x}])")
+                before = page.evaluate(DETAILS)
                 page.locator("#map_wall").click(position={"x": at["x"], "y": at["y"]}, force=True)
-                page.wait_for_timeout(150)
+                until(page, f"{DETAILS} !== {json.dumps(before)}")
+                collect()
+            way = ALL[number]
+            alert, incident = f"a{number} {way.text('alert-id')}", incident_id(way)
+            for kind, its in (("alert", alert), ("incident", incident), ("commune", code(number))):
+                before = page.evaluate(DETAILS)
+                page.evaluate("(choice) => { location.hash = new URLSearchParams(choice); }", {kind: its})
+                until(page, f"{DETAILS} !== {json.dumps(before)}")
                 collect()
         if page.locator("#aside").is_visible():
             page.locator("#aside").click()
         page.wait_for_timeout(300)
         collect()
         page.screenshot(path=kit.screenshots() / "hostile.png")
+        page.keyboard.press("Escape")
+        page.locator("#history-open").click()
+        expect(page.locator("#history-slider")).to_be_focused(timeout=20_000)
+        page.keyboard.press("Home")
+        expect(page.locator("#past")).to_be_visible(timeout=20_000)
+        expect(page.locator("#alerts")).to_contain_text(WAYS[0].text("past"), timeout=20_000)
+        collect()
+        page.screenshot(path=kit.screenshots() / "hostile-past.png")
+        page.locator("#past .history-back").click()
+        expect(page.locator("#past")).to_be_hidden(timeout=20_000)
         page.locator("#language").click()
         page.wait_for_timeout(300)
         collect()
@@ -320,7 +417,9 @@ def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 #: Where each text must have been seen, letter by letter.
 SHOWN = ("place", "title", "label", "inventory", "unit", "acknowledged", "assigned", "agency", "report",
-         "category", "event-place", "source", "camera")  # fmt: skip
+         "category", "event-place", "source", "camera",
+         "rule", "version", "citation", "boundaries", "witness", "event", "incident", "member", "listed", "kind",
+         "owner", "past")  # fmt: skip
 
 
 #: What hides a part of a text, or turns the direction of what follows it.

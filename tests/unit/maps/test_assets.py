@@ -51,7 +51,6 @@ def test_another_file_in_a_package_stops_the_wall(monkeypatch: pytest.MonkeyPatc
     changed.write_bytes(changed.read_bytes() + b"\n")
     with pytest.raises(UserError, match=r"leaflet\.js is not the file") as error:
         shipped_assets()
-    assert shipped_assets.__doc__
     assert "SHA-256" in error.value.where
     changed.unlink()
     with pytest.raises(UserError, match="lacks a file"):
@@ -241,3 +240,15 @@ def test_a_kind_of_file_that_nobody_serves_is_an_error() -> None:
     """Nothing is sent without its type."""
     with pytest.raises(KeyError):
         make_asset("x.exe", b"")
+
+
+def test_no_script_of_ours_makes_markup_of_a_text() -> None:
+    """What turns a text into elements or into a script is in none of our files; what Folium made is not ours."""
+    makes = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|DOMParser|document\.write|srcdoc"
+        r"|\beval\(|\bFunction\(|setContent|bindPopup|bindTooltip|divIcon|setTimeout\(\s*['\"`]"
+    )
+    scripts = sorted(assets_module.STATIC.glob("*.js"))
+    assert scripts
+    for script in scripts:
+        assert not makes.findall(script.read_text(encoding="utf-8")), script.name
