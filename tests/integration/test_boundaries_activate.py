@@ -81,7 +81,10 @@ def test_a_running_system_switches_at_one_clock_record(kafka: Kafka, tmp_path: P
         for name in ("clock", "sense", "correlate", "wall"):
             system.start(name)
         publish(6)
-        assert "vn-approximate-2025-07@" in drawn(settings)
+        deadline = time.monotonic() + 30
+        while "vn-approximate-2025-07@" not in drawn(settings):
+            assert time.monotonic() < deadline, system.tails()
+            publish(0.5)
         assert "takes effect" in ioc(settings, "boundaries", "activate", "other")
         publish(5)
         deadline = time.monotonic() + 20
