@@ -504,7 +504,7 @@ PHASES = ("reuse", "generate", *(("shrink",) if os.environ.get("IOC_TEST_SHRINK"
 
 def _profiles() -> Iterator[Any]:
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    for examples, steps, marks in ((40, 40, ()), (400, 60, (pytest.mark.long,))):
+    for examples, steps, marks in ((40, 40, ()), (200, 60, (pytest.mark.long,))):
         profile = settings(
             max_examples=examples,
             stateful_step_count=steps,
