@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ class Page:
             loader=FileSystemLoader(PAGES),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=lambda value: plain(value) if type(value) is str else value,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -122,9 +125,33 @@ def _hashes(codes: list[str]) -> str:
     )
 
 
+#: Signs that turn or hide a text, and marks piled on one letter, as in static/plain.js.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
+)
+
+
+def plain(text: str) -> str:
+    """The text with a visible sign in the place of each that would turn or hide it."""
+    kept, piled = [], 0
+    for letter in _UNSEEN.sub("\ufffd", text):
+        piled = piled + 1 if unicodedata.category(letter).startswith("M") else 0
+        if piled <= 4:
+            kept.append(letter)
+    return "".join(kept)
+
+
+def _plain_all(content: Any) -> Any:
+    if isinstance(content, str):
+        return plain(content)
+    if isinstance(content, dict):
+        return {_plain_all(key): _plain_all(value) for key, value in content.items()}
+    return [_plain_all(value) for value in content] if isinstance(content, list | tuple) else content
+
+
 def embedded(content: Any) -> Markup:
     """Content as JSON for a script element that is not run: no text in it can end the element."""
-    text = json.dumps(content, ensure_ascii=False)
+    text = json.dumps(_plain_all(content), ensure_ascii=False)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return Markup(text)

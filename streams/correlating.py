@@ -25,7 +25,7 @@ from alerts.model import AwareTime
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
 from streams.configuration import Configuration
 from streams.decoding import RawRecord
-from streams.picturing import Frame, frame_key, frame_of, minutes_between
+from streams.picturing import MINUTE, Frame, frame_key, frame_of, minutes_between
 from streams.topics import STREAMS, Topics
 from streams.transactions import Effects
 
@@ -181,6 +181,8 @@ class Correlating:
         if self._framed is None:
             # Counted from the first record that is taken: what all partitions have passed depends on the chunks.
             self._framed = until
+        if until - self._framed < MINUTE and until.minute == self._framed.minute:
+            return  # most records: cheaper to see than to count minutes
         for minute in minutes_between(self._framed, until, self._history_hours):
             self.correlation.pass_time(minute, beyond=False)
             self._frames.append(frame_of(self.correlation, minute, province, run))

@@ -81,8 +81,10 @@ class SourcePicture:
         slot = _slot(clock)
         if slot == self._slot:
             return []
-        self._slot, names = slot, sorted(self._waiting)
-        self._waiting = set()
+        self._slot = slot
+        if not self._waiting:
+            return []
+        names, self._waiting = sorted(self._waiting), set()
         written: list[tuple[str, Record]] = []
         for name in names:
             state = sources.get(name)

@@ -576,3 +576,39 @@ def test_every_page_keeps_to_the_policy(browser: Browser) -> None:
                 f"127.0.0.1:{wall.port}"
             }, path
             page.context.close()
+
+
+@pytest.mark.parametrize("viewport", [(1920, 1080), (390, 844)])
+def test_a_text_without_end_leaves_room_for_the_next_alert(
+    browser: Browser, viewport: tuple[int, int]
+) -> None:
+    """However long its texts, with or without spaces, an alert does not push the others out of sight."""
+    long = "W" * 500
+    texts = {"vi": long, "en": long}
+    where = {"lon": 105.55, "lat": 9.95, "commune": "90001", "commune_name": long, "province": "92"}
+    at = kit.NOON.isoformat()
+    with kit.WallThread(kit.small_shell()) as wall:
+        page, _ = new_page(browser)
+        page.set_viewport_size({"width": viewport[0], "height": viewport[1]})
+        long_one = kit.alert_record(
+            "long",
+            severity="extreme",
+            title=texts,
+            label=texts,
+            subject_name=texts,
+            unit=long,
+            where=where,
+            assigned=long,
+            awaiting=[long],
+            acknowledged={"by": long, "time": at},
+        )
+        wall.feed(lambda picture: picture.apply_alert(long_one, "long"))
+        wall.feed(lambda picture: picture.apply_alert(kit.alert_record("next"), "next"))
+        page.goto(wall.url)
+        page.wait_for_selector("body.ready", timeout=30_000)
+        # No hand scrolls at a wall.
+        expect(page.locator('#alerts .alert[data-id="next"] .place')).to_be_in_viewport(timeout=20_000)
+        name = f"long-text-{viewport[0]}.png"
+        page.screenshot(path=kit.screenshots() / name)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.context.close()

@@ -97,6 +97,13 @@ def test_hostile_text_is_text(settings: Settings) -> None:
         assert "{{ 7 * 7 }}" in hostile, "a template ran"
 
 
+def test_signs_that_turn_or_hide_a_text_show(settings: Settings) -> None:
+    """Neither a direction override nor a pile of marks reaches the page, in its text or in its data."""
+    for html in pages(kit.past("a\u202eb\x00c" + "e" + "\u0301" * 50), settings):
+        assert "a\ufffdb\ufffdc" in html
+        assert not re.search("[\x00\u202e]|\u0301{5}", html)
+
+
 def test_embedded_json_cannot_end_its_element() -> None:
     assert "<" not in embedded({"a": "</script><!--<script>\u2028"})
 
