@@ -64,12 +64,15 @@ class System:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         directory.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start `ioc ARGUMENTS` (default: the name itself) and remember it as `name`."""
+    def start(self, name: str, *arguments: str, **settings: object) -> subprocess.Popen[bytes]:
+        """Start `ioc ARGUMENTS` (default: the name itself) and remember it as `name`.
+
+        `settings` are those in which it differs from the system's.
+        """
         with (self.directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ioc", *(arguments or (name,))],
-                env=environment(self.settings),
+                env=environment(self.settings.model_copy(update=settings)),
                 stdout=log,
                 stderr=log,
                 preexec_fn=child_setup(),

@@ -22,13 +22,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import msgspec
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from alerts.alert import Alert
 from alerts.commands import Action, Command
+from ioc.ports import free_port
 from ioc.settings import Settings
 from streams.commanding import record_of
 from streams.topics import Topics
@@ -183,30 +185,68 @@ class Operators:
                 yield ask("acknowledge", 2, "viewer")
 
 
+class Progress:
+    """How far each process has come in what it has committed, for that is what a kill can do harm to."""
+
+    def __init__(self, settings: Settings, clock_health_port: int) -> None:
+        self._prefix, self._port = settings.topic_prefix, clock_health_port
+        self._admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._admin.close()
+
+    def of(self, name: str) -> int:
+        """Records of which a worker has committed what came of them; of the clock 1 while it does its work."""
+        if name == "clock":
+            return int(ready(self._port))
+        group = f"{self._prefix}ioc-{name}"
+        offsets = self._admin.list_group_offsets({group: None})[group]
+        return sum(max(0, entry.offset) for entry in offsets.values())
+
+
+def ready(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 def kill_at_random(
-    system: System, arguments: dict[str, tuple[str, ...]], chance: random.Random, ended: Callable[[], bool]
+    starts: dict[str, Callable[[], object]],
+    system: System,
+    progress: Progress,
+    chance: random.Random,
+    loaded: Callable[[], bool],
 ) -> dict[str, int]:
-    """Kill each process `KILLS` times at random moments, starting it again at once; returns the kills of each.
+    """Kill each process `KILLS` times, starting it again at once with `starts`; returns how often under load.
 
-    Stops when `ended` says so. On the calling thread: children die with the thread that started them.
+    In turns at a random moment of its work, which is after its first commit, and of its start. On the calling
+    thread: children die with the thread that started them.
     """
-
-    def pause() -> float:
-        # From the middle of its start to well into its work.
-        return time.monotonic() + chance.uniform(1.0, 9.0)
-
-    kills = dict.fromkeys(arguments, 0)
-    due = [(pause(), name) for name in arguments]
-    while due and not ended():
-        due.sort()
-        moment, name = due.pop(0)
-        time.sleep(max(0.0, moment - time.monotonic()))
-        system.kill(name)
-        system.start(name, *arguments[name])
-        kills[name] += 1
-        if kills[name] < KILLS:
-            due.append((pause(), name))
-    return kills
+    kills, under_load = dict.fromkeys(starts, 0), dict.fromkeys(starts, 0)
+    #: How far each had come when it was started last.
+    begun = dict.fromkeys(starts, 0)
+    #: When each is killed next; None: not known before it is at work.
+    due: dict[str, float | None] = dict.fromkeys(starts)
+    while due:
+        for name, moment in list(due.items()):
+            if moment is None and progress.of(name) > begun[name]:
+                due[name] = time.monotonic() + chance.uniform(0.0, 8.0)
+            elif moment is not None and moment <= time.monotonic():
+                system.kill(name)
+                begun[name] = progress.of(name)
+                starts[name]()
+                kills[name] += 1
+                under_load[name] += loaded()
+                due[name] = None if kills[name] % 2 == 0 else time.monotonic() + chance.uniform(0.5, 3.0)
+                if kills[name] == KILLS:
+                    del due[name]
+        time.sleep(0.05)
+    return under_load
 
 
 @pytest.mark.timeout(600)
@@ -230,20 +270,31 @@ def test_killed_processes_change_nothing(
         until(lambda: read_all(settings, located), 60, system.tails)
         system.end("clock")
         origin = datetime.now(UTC)
-        clock = ("clock", "--speed", str(SPEED), "--origin", origin.isoformat(), "--start", begin.isoformat())
-        system.start("clock", *clock)
+        port = free_port()
+
+        def start_clock() -> None:
+            shown = ("--start", begin.isoformat(), "--origin", origin.isoformat(), "--speed", str(SPEED))
+            system.start("clock", "clock", *shown, clock_health_port=port)
+
+        start_clock()
 
         def now() -> datetime:
             return begin + (datetime.now(UTC) - origin) * SPEED
 
-        with Operators(settings, now) as operators:
-            kills = kill_at_random(
+        with Operators(settings, now) as operators, Progress(settings, port) as progress:
+            under_load = kill_at_random(
+                {
+                    "sense": lambda: system.start("sense"),
+                    "correlate": lambda: system.start("correlate"),
+                    "clock": start_clock,
+                },
                 system,
-                {"sense": (), "correlate": (), "clock": clock},
+                progress,
                 random.Random(seed),
-                ended=lambda: replay.poll() is not None,
+                loaded=lambda: replay.poll() is None,
             )
-            assert kills == dict.fromkeys(kills, KILLS), f"the load ended before the kills did: {kills}"
+            log.info("killed by %s of the evening, under load %s", now().time(), under_load)
+            assert min(under_load.values()) > KILLS // 2, f"the load ended before the kills did: {under_load}"
             assert replay.wait(300) == 0, system.tails()
             wait_until_judged(system, END, 180)
         # What the last commands hold from is judged as well.
