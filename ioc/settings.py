@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -110,6 +111,11 @@ class Settings(BaseSettings):
         10.0, ge=1, description="How long the broker waits for a silent worker before its partitions move."
     )
     chunk_records: int = Field(2000, ge=1, description="At most so many records of one partition in a chunk.")
+    transport: Literal["chunks", "records"] = Field(
+        "chunks",
+        description="How Faust hands records over: in chunks, or one by one as it does by itself, with the same "
+        "results and much slower.",
+    )
     shutdown_grace: float = Field(
         8.0, ge=1, description="How long a process may take to end after SIGTERM before it ends itself."
     )

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 #: committed records wait as long behind it, unless a new lease ends it first.
 TRANSACTION_TIMEOUT_MS = 20_000
 
+#: Bytes of a batch: less than Kafka takes unless a cluster's message.max.bytes is set lower than its default.
+BATCH_BYTES = 900_000
+
 Record = tuple[bytes | None, bytes | None]
 
 
@@ -37,6 +40,11 @@ class Effects:
 
     def add(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         self.records[topic, partition].append((key, value))
+
+    def extend(self, later: Effects) -> None:
+        """Add what a later chunk does."""
+        for partition, records in later.records.items():
+            self.records[partition] += records
 
 
 class PositionLost(Exception):
@@ -78,6 +86,9 @@ class Lease:
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",
             enable_idempotence=True,
+            # A chunk's records for a partition are one batch, since each further one waits for the answer to the one
+            # before it. aiokafka's 16 KiB would be dozens; Kafka's limit is 1 MiB (message.max.bytes).
+            max_batch_size=BATCH_BYTES,
             # The broker answers a transaction that begins while the one before is being completed with "try
             # again"; at the default of 100 ms that answer would be most of a small chunk's time.
             retry_backoff_ms=20,
@@ -108,9 +119,10 @@ class Lease:
             for batch in _batches(producer, records):
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
         await producer.send_offsets_to_transaction({self.tp: end}, self.group)
-        await producer.commit_transaction()
+        # Before the commit: it does not fail where a batch was refused, it would go on without that batch.
         for future in sent:
             await future
+        await producer.commit_transaction()
         self.position = end
 
     async def release(self) -> None:

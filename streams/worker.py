@@ -1,7 +1,7 @@
 """A Faust worker that commits each chunk in a transaction, and ends at once when it cannot.
 
-Nothing escapes an agent's loop: Faust would take the chunk for done and go on. A chunk either commits, or the
-process ends; what starts in its place takes up what was committed.
+The agents only hand chunks on, each to the pipeline of its partition, so partitions do not wait for each other. A
+chunk either commits, or the process ends; what starts in its place takes up what was committed.
 """
 
 from __future__ import annotations
@@ -12,24 +12,21 @@ import os
 import signal
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import faust
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from ioc import metrics
 from ioc.errors import UserError
 from ioc.health import Health
 from ioc.settings import Settings
 from ioc.shutdown import end_after
-from streams.chunks import Chunk, chunk_topic, use_chunks
-from streams.decoding import RawRecord
+from streams.chunks import Chunk, chunk_topic, use_transport
+from streams.pipeline import Pipeline, Processor
 from streams.topics import Topic
-from streams.transactions import Effects, Lease
+from streams.transactions import Lease
 
 log = logging.getLogger(__name__)
 
@@ -41,33 +38,8 @@ STALLED_SECONDS = 30.0
 CLOCK_SILENT_SECONDS = 15.0
 
 
-class Processor(Protocol):
-    """The work on one partition, between its lease and its transactions."""
-
-    async def work(self, records: Sequence[RawRecord]) -> Effects:
-        """What a chunk leads to. May wait (for a configuration), must not raise for what a record holds."""
-
-    def committed(self, records: Sequence[RawRecord]) -> None:
-        """The effects are committed: count them."""
-
-    def released(self) -> None:
-        """The partition is another worker's from now on, which says how it stands: drop what was said of that."""
-
-    @property
-    def clock(self) -> float | None:
-        """Event time that the partition has reached, Unix seconds; None before its first clock record."""
-
-
 #: Makes the processor of a partition from its restored state.
 MakeProcessor = Callable[[TopicPartition, Mapping[bytes, bytes]], Processor]
-
-
-@dataclass
-class _Held:
-    lease: Lease
-    processor: Processor
-    clock: float | None
-    clock_moved: float
 
 
 class Worker:
@@ -86,9 +58,8 @@ class Worker:
         self.group = f"{settings.topic_prefix}ioc-{name}"
         self._make = make
         self._state_topics = {topic.name: state.name for topic, state in topics}
-        self._held: dict[TP, _Held] = {}
-        self._locks: dict[TP, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._working_since: dict[TP, float] = {}
+        self._pipelines: dict[TP, Pipeline] = {}
+        self._turn = asyncio.Lock()
         self._stop = asyncio.Event()
         self._stopping = False
         self.app = self._make_app(name)
@@ -109,8 +80,7 @@ class Worker:
             broker_request_timeout=max(30.0, settings.session_timeout),
             broker_rebalance_timeout=max(10.0, settings.session_timeout),
             broker_max_poll_interval=600.0,
-            # Messages are chunks: a few of them in memory are enough.
-            stream_buffer_maxsize=4,
+            # An agent hands on at once what it gets; how much is in memory is the pipelines' to say.
             stream_wait_empty=False,
             topic_allow_declare=False,
             topic_disable_leader=True,
@@ -120,7 +90,7 @@ class Worker:
             web_enabled=False,
             worker_redirect_stdouts=False,
         )
-        use_chunks(app)
+        use_transport(app, settings.transport)
         for topic in self._state_topics:
             self._add_agent(app, topic)
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
@@ -129,62 +99,35 @@ class Worker:
     def _add_agent(self, app: faust.App, topic: str) -> None:
         async def agent(stream: Any) -> None:
             async for chunk in stream:
-                await self._guarded(chunk)
+                self._give(chunk)
 
         app.agent(chunk_topic(app, topic), name=f"{self.group}-{topic}", concurrency=1)(agent)
 
-    async def _guarded(self, chunk: Chunk) -> None:
-        try:
-            async with self._locks[chunk.tp]:
-                if not self._stopping and chunk.generation == self.app.consumer_generation_id:
-                    self._working_since[chunk.tp] = time.monotonic()
-                    await self._process(chunk)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._crash(chunk.tp, error)
-        finally:
-            self._working_since.pop(chunk.tp, None)
+    def _give(self, chunk: Chunk) -> None:
+        """Hand a chunk to its partition's pipeline. One of a former assignment is void: it will be read again."""
+        if self._stopping or self.app.rebalancing or chunk.generation != self.app.consumer_generation_id:
+            return
+        pipeline = self._pipelines.get(chunk.tp)
+        if pipeline is None:
+            limit, room = self.settings.chunk_records, self.app.consumer
+            pipeline = Pipeline(chunk.tp, self._take, room, self._turn, self._crash, limit=limit)
+            self._pipelines[chunk.tp] = pipeline
+        pipeline.give(chunk)
 
-    async def _process(self, chunk: Chunk) -> None:
-        started = time.monotonic()
-        held = self._held.get(chunk.tp) or await self._take(chunk.tp)
-        lease = held.lease
-        if chunk.follows is not None and chunk.follows > lease.position:
-            raise RuntimeError(
-                f"a chunk follows offset {chunk.follows}, but the position is {lease.position}"
-            )
-        records = [record for record in chunk.records if record.offset >= lease.position]
-        if records:
-            effects = await held.processor.work(records)
-            await lease.commit(effects, chunk.end)
-            held.processor.committed(records)
-        topic, partition = chunk.tp.topic, str(chunk.tp.partition)
-        if held.processor.clock != held.clock:
-            held.clock, held.clock_moved = held.processor.clock, time.monotonic()
-            metrics.CLOCK_SECONDS.labels(topic, partition).set(held.clock or 0)
-            metrics.CLOCK_SEEN.labels(topic, partition).set_to_current_time()
-        metrics.LAG.labels(topic, partition).set(max(0, chunk.highwater - lease.position))
-        metrics.CHUNKS.labels(topic).observe(time.monotonic() - started)
-
-    async def _take(self, tp: TP) -> _Held:
+    async def _take(self, tp: TP) -> tuple[Lease, Processor]:
         partition = TopicPartition(tp.topic, tp.partition)
         lease = await Lease.take(self.settings.bootstrap, self.group, partition, self._state_topics[tp.topic])
         processor = self._make(partition, lease.state)
         lease.state = {}  # the processor has it now
-        held = self._held[tp] = _Held(lease, processor, None, time.monotonic())
-        return held
+        return lease, processor
 
     async def _on_revoked(self, app: faust.App, revoked: set[TP], **kwargs: Any) -> None:
-        await asyncio.gather(*(self._release(tp) for tp in revoked))
+        await self._release(revoked)
 
-    async def _release(self, tp: TP) -> None:
-        async with self._locks[tp]:
-            held = self._held.pop(tp, None)
-            if held is not None:
-                await held.lease.release()
-                metrics.forget_partition(tp.topic, tp.partition)
-                held.processor.released()
+    async def _release(self, partitions: Iterable[TP]) -> None:
+        """Commit what is at work on these partitions and give them up."""
+        closing = [pipeline for tp in partitions if (pipeline := self._pipelines.pop(tp, None)) is not None]
+        await asyncio.gather(*(pipeline.close() for pipeline in closing))
 
     def _crash(self, tp: TP, error: BaseException) -> None:
         """End the process: what this chunk did is not committed, or not known to be."""
@@ -211,7 +154,7 @@ class Worker:
         await self._stop.wait()
         self._stopping = True
         self.health.check("running", False, "stopping")
-        await asyncio.gather(*(self._release(tp) for tp in list(self._held)))
+        await self._release(list(self._pipelines))
         await self.app.stop()
         watch.cancel()
 
@@ -224,7 +167,11 @@ class Worker:
         while True:
             self.health.beat()
             now = time.monotonic()
-            stalled = [tp for tp, since in self._working_since.items() if now - since > STALLED_SECONDS]
+            stalled = [
+                tp
+                for tp, pipeline in self._pipelines.items()
+                if (since := pipeline.since) is not None and now - since > STALLED_SECONDS
+            ]
             self.health.check(
                 "chunks",
                 not stalled,
@@ -241,9 +188,9 @@ class Worker:
             silent = [
                 tp
                 for tp in assigned
-                if (held := self._held.get(tp)) is None
-                or held.clock is None
-                or now - held.clock_moved > CLOCK_SILENT_SECONDS
+                if (pipeline := self._pipelines.get(tp)) is None
+                or pipeline.clock is None
+                or now - pipeline.clock_moved > CLOCK_SILENT_SECONDS
             ]
             self.health.check(
                 "clock",

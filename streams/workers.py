@@ -21,12 +21,12 @@ from streams.admin import require_topics
 from streams.configuration import Configurations
 from streams.correlating import Correlating
 from streams.decoding import RawRecord
+from streams.pipeline import Done, Processor
 from streams.schemas import CLOCK_KEY
 from streams.sensing import Sensing
 from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
-from streams.transactions import Effects
-from streams.worker import Processor, Worker
+from streams.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +36,21 @@ class SenseProcessor:
 
     def __init__(self, of: Sensing, configurations: Configurations, health: Health) -> None:
         self._sensing, self._configurations, self._health = of, configurations, health
-        self._outcome = sensing.Outcome()
 
     @property
     def clock(self) -> float | None:
         clock = self._sensing.state.clock
         return clock.timestamp() if clock else None
 
-    async def work(self, records: Sequence[RawRecord]) -> Effects:
+    async def prepare(self, records: Sequence[RawRecord]) -> None:
         await _fetch(self._sensing.configurations_needed(records), self._configurations, self._health)
-        self._outcome = self._sensing.run(records, self._configurations.known)
-        return self._outcome.effects
 
-    def committed(self, records: Sequence[RawRecord]) -> None:
-        out, stream = self._outcome, self._sensing.stream
+    def work(self, records: Sequence[RawRecord]) -> Done:
+        outcome = self._sensing.run(records, self._configurations.known)
+        return Done(outcome.effects, lambda: self._count(outcome, records))
+
+    def _count(self, out: sensing.Outcome, records: Sequence[RawRecord]) -> None:
+        stream = self._sensing.stream
         metrics.EVENTS.labels(stream).inc(out.events)
         for counter, counts in (
             (metrics.LOCATED, out.located),
@@ -90,7 +91,6 @@ class CorrelateProcessor:
     ) -> None:
         self._correlating, self._province = of, province
         self._configurations, self._health = configurations, health
-        self._outcome = correlating.Outcome()
         for change in get_args(ChangeName):
             for severity in SEVERITIES:
                 # From the start, so that the first one is an increase.
@@ -101,14 +101,16 @@ class CorrelateProcessor:
         passed = self._correlating.passed
         return passed.timestamp() if passed else None
 
-    async def work(self, records: Sequence[RawRecord]) -> Effects:
+    async def prepare(self, records: Sequence[RawRecord]) -> None:
         needed = self._correlating.configurations_needed(records)
         await _fetch(needed, self._configurations, self._health)
-        self._outcome = self._correlating.run(records, self._configurations.known)
-        return self._outcome.effects
 
-    def committed(self, records: Sequence[RawRecord]) -> None:
-        now, out = time.time(), self._outcome
+    def work(self, records: Sequence[RawRecord]) -> Done:
+        outcome = self._correlating.run(records, self._configurations.known)
+        return Done(outcome.effects, lambda: self._count(outcome))
+
+    def _count(self, out: correlating.Outcome) -> None:
+        now = time.time()
         for alert, appended_ms in out.changes:
             metrics.ALERT_CHANGES.labels(alert.change, alert.severity).inc()
             if appended_ms:
@@ -118,13 +120,13 @@ class CorrelateProcessor:
         for message in out.messages:
             metrics.AGENCY_MESSAGES.labels(message.agency).inc()
         metrics.UNREADABLE_SIGNALS.inc(out.unreadable)
-        self._count()
+        self._count_open()
 
     def released(self) -> None:
         metrics.forget_province(self._province)
 
-    def _count(self) -> None:
-        """What stands open now, and the rate of alarms."""
+    def _count_open(self) -> None:
+        """What stands open, and the rate of alarms; the chunk that is being committed may be in it."""
         province, correlation = self._province, self._correlating.correlation
         alerts = correlation.open()
         severities = Counter(alert.severity for alert in alerts)

@@ -35,7 +35,7 @@ def test_a_province_that_moved_is_not_spoken_of_any_more() -> None:
     correlating = Correlating(0, Topics.of(load_settings()), {})
     processor = CorrelateProcessor(correlating, "92", cast(Configurations, None), Health())
     correlating.correlation._moments["last"] = datetime(2025, 10, 8, tzinfo=UTC)
-    processor.committed([])
+    processor._count_open()
     every = {
         one._name
         for one in vars(metrics).values()
