@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 import msgspec
 
-from streams.schemas import CLOCK_KEY, EVENTS, Clock, DeadLetter, Event
+from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, Event
 
 #: Characters of a bad record that its dead letter keeps.
 DEAD_LETTER_CHARACTERS = 4096
@@ -34,6 +35,8 @@ class RawDecoder:
         self._future = future_tolerance
         self._event = msgspec.json.Decoder(EVENTS[stream]).decode
         self._clock = msgspec.json.Decoder(Clock).decode
+        self._identifiers = IDENTIFIERS[stream]
+        self._others = tuple(name for name in self._identifiers if name not in ("id", "source"))
 
     def clock(self, record: RawRecord) -> Clock | None:
         """The clock record that this is; None where it is something else."""
@@ -56,9 +59,57 @@ class RawDecoder:
             event: Event = self._event(record.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return self._dead("undecodable", str(error), record)
+        for name in self._identifiers:
+            if _has_controls(getattr(event, name)):
+                return self._dead("undecodable", f"control characters - at `$.{name}`", record)
         if now is not None and event.time - now > self._future:
             return self._dead("future", f"{event.time.isoformat()} is after {now.isoformat()}", record)
         return event
+
+    def decode_all(
+        self, records: Sequence[RawRecord], now: datetime | None
+    ) -> list[Event | Clock | DeadLetter | None]:
+        """What each of consecutive records is, as `decode` says, but with less work for each.
+
+        `now` is the time of the last clock record before them; the clock records among them move it on.
+        """
+        decoded: list[Event | Clock | DeadLetter | None] = []
+        first = 0
+        for index, record in enumerate(records):
+            if record.key == CLOCK_KEY:
+                decoded += self._decode_events(records[first:index], now)
+                decoded.append(clock := self.decode(record, now))
+                if isinstance(clock, Clock):
+                    now = clock.clock
+                first = index + 1
+        decoded += self._decode_events(records[first:], now)
+        return decoded
+
+    def _decode_events(
+        self, records: Sequence[RawRecord], now: datetime | None
+    ) -> list[Event | Clock | DeadLetter | None]:
+        try:
+            # Nearly always all are good. Joining the values to decode them as one array was slower.
+            events = list(map(self._event, [record.value or b"" for record in records]))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return [self.decode(record, now) for record in records]
+        decoded: list[Event | Clock | DeadLetter | None] = []
+        zone, latest = None, None
+        for record, event in zip(records, events, strict=True):
+            time = event.time
+            if now is not None and time.tzinfo is not zone:
+                # Times of one zone are compared twenty times as fast as those of two.
+                zone, latest = time.tzinfo, (now + self._future).astimezone(time.tzinfo)
+            if (
+                (latest is not None and time > latest)
+                or not event.id.isprintable()
+                or not event.source.isprintable()
+                or (self._others and not all(getattr(event, name).isprintable() for name in self._others))
+            ):
+                decoded.append(self.decode(record, now))
+            else:
+                decoded.append(event)
+        return decoded
 
     def _dead(self, reason: Literal["undecodable", "future"], detail: str, record: RawRecord) -> DeadLetter:
         # A report may hold personal data, and the decoder's message may quote it: its dead letter says only
@@ -74,3 +125,8 @@ class RawDecoder:
             if personal
             else (record.value or b"").decode(errors="replace")[:DEAD_LETTER_CHARACTERS],
         )
+
+
+def _has_controls(text: str) -> bool:
+    # What can be printed has none, and that is found out faster.
+    return not text.isprintable() and any(letter < " " or letter == "\x7f" for letter in text)

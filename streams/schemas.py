@@ -15,8 +15,11 @@ from alerts.model import AwareTime
 #: Key of a clock record in a raw partition; no source may be called so.
 CLOCK_KEY = b"\x00clock"
 
-#: An identifier: not empty, no control characters, short enough to be a key.
-Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+#: An identifier: not empty, no control characters, short enough to be a key. `streams.decoding` looks for control
+#: characters itself, for a pattern would be most of the cost of decoding an event.
+Identifier = Annotated[
+    str, Meta(min_length=1, max_length=200, extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]+$"})
+]
 
 
 class Event(Struct, kw_only=True, omit_defaults=True):
@@ -88,6 +91,12 @@ EVENTS: dict[str, type[Event]] = {
     "flood": FloodEvent,
     "camera": CameraEvent,
     "report": ReportEvent,
+}
+
+#: The fields of each stream's events that are identifiers.
+IDENTIFIERS: dict[str, tuple[str, ...]] = {
+    stream: tuple(field.name for field in msgspec.structs.fields(kind) if field.type == Identifier)
+    for stream, kind in EVENTS.items()
 }
 
 #: The measures of each stream: its events' numbers, that rules can judge.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -16,6 +17,16 @@ from streams.topics import Topics, partition_of
 from streams.transactions import Effects
 
 _encode = msgspec.json.encode
+
+
+class Ending(NamedTuple):
+    """What stands behind the fields of every event of one place, and where such events go."""
+
+    text: bytes
+    key: bytes
+    #: Topic and partition.
+    target: tuple[str, int]
+    outcome: str
 
 
 @dataclass
@@ -49,23 +60,24 @@ class Writer:
         out.dead[letter.reason] += 1
         out.effects.add(self._topics.dead_letters.name, 0, key, _encode(letter))
 
+    def ending(self, place: Place) -> Ending:
+        """What the events of a place have in common."""
+        topic, key = self._topics.located, (known(place.commune) or "").encode()
+        text = b',"stream":%s,"place":%s}' % (self._stream_json, _encode(place))
+        return Ending(text, key, (topic.name, partition_of(key, topic.partitions)), place.outcome)
+
     def located(
-        self, event: Event, place: Place, doubts: Mapping[str, tuple[Doubt, ...]], out: Outcome
+        self, event: Event, ending: Ending, doubts: Mapping[str, tuple[Doubt, ...]], out: Outcome
     ) -> bytes:
         """An event with its place, and why its measures are doubted; as it is written."""
-        out.located[place.outcome] += 1
-        for why in doubts.values():
-            out.doubted.update(why)
-        topic = self._topics.located
-        key = (known(place.commune) or "").encode()
+        out.located[ending.outcome] += 1
         # The event's own fields stay as they are encoded; what was found out is put behind them.
-        value = b'%s,"stream":%s,"place":%s%s}' % (
-            _encode(event)[:-1],
-            self._stream_json,
-            _encode(place),
-            b',"doubts":%s' % _encode(doubts) if doubts else b"",
-        )
-        out.effects.add(topic.name, partition_of(key, topic.partitions), key, value)
+        value = _encode(event)[:-1] + ending.text
+        if doubts:
+            for why in doubts.values():
+                out.doubted.update(why)
+            value = b'%s,"doubts":%s}' % (value[:-1], _encode(doubts))
+        out.effects.records[ending.target].append((ending.key, value))
         return value
 
     def picture(self, records: Iterable[tuple[bytes, bytes | None]], out: Outcome) -> None:

@@ -28,6 +28,7 @@ from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord
 from streams.occurrences import Counted
 from streams.picturing import SourcePicture
+from streams.routine import Routine
 from streams.schemas import MEASURES, Clock, DeadLetter, Event, Place
 from streams.sensed import Outcome, Writer, where_of
 from streams.sums import MinuteSums
@@ -65,10 +66,12 @@ class Sensing:
         *,
         late_bound: float,
         future_tolerance: float,
+        in_full: bool = False,
     ) -> None:
         """`restored` is the partition's state as earlier chunks wrote it; the bounds are in seconds.
 
-        `atlas` has the maps for events before the first clock record; then the configuration's maps hold.
+        `atlas` has the maps for events before the first clock record; then the configuration's maps hold. `in_full`:
+        handle every event in full, also where it is routine; the outcome is the same.
         """
         self.stream, self.partition, self.topic = stream, partition, topics.raw[stream].name
         self._topics, self._atlas = topics, atlas
@@ -84,6 +87,10 @@ class Sensing:
         self._picture = SourcePicture(stream, partition)
         self._restore(restored)
         self._picture.restore(self.sources, self.state.clock)
+        self._in_full = in_full
+        self._routine = Routine(stream, self._late, self._writer, self._sums, self._picture, self.state)
+        if self.state.clock is not None:
+            self._routine.pass_time(self.state.clock)
         self._configuration: Configuration | None = None
         self._use_rules(())
         #: Until when at least nothing falls due for a source; sources that wait for nothing are absent.
@@ -125,22 +132,23 @@ class Sensing:
         if self._configuration is None and self.state.config:
             self._use(configurations[self.state.config])
         stretch: list[tuple[RawRecord, Event | Clock]] = []
-        now, config, clocks = self.state.clock, self.state.config, 0
-        for record in records:
-            decoded = self._decoder.decode(record, now)
-            if isinstance(decoded, DeadLetter):
-                self._writer.dead(decoded, record.key, out)
-            elif isinstance(decoded, Clock):
-                now, clocks = decoded.clock, clocks + 1
-                stretch.append((record, decoded))
-                if decoded.config != config:
+        config, clocks = self.state.config, 0
+        decoded = self._decoder.decode_all(records, self.state.clock)
+        for pair in zip(records, decoded, strict=True):
+            record, event = pair
+            if isinstance(event, Event):
+                out.events += 1
+                stretch.append((record, event))
+            elif isinstance(event, DeadLetter):
+                self._writer.dead(event, record.key, out)
+            elif event is not None:
+                clocks += 1
+                stretch.append((record, event))
+                if event.config != config:
                     # What follows is located by another inventory: judge what came before it first.
-                    config = decoded.config
+                    config = event.config
                     self._judge(stretch, configurations, out)
                     stretch = []
-            elif decoded is not None:
-                out.events += 1
-                stretch.append((record, decoded))
         self._judge(stretch, configurations, out)
         if clocks:
             state = self.state
@@ -162,31 +170,46 @@ class Sensing:
         out: Outcome,
     ) -> None:
         """Judge records under one configuration; only the last of them may be a clock record with another."""
-        places = iter(self._places([event for _, event in stretch if isinstance(event, Event)]))
-        for record, event in stretch:
+        places = self._places([event for _, event in stretch])
+        for index, (record, event) in enumerate(stretch):
             if isinstance(event, Clock):
                 self._pass(event, record, configurations, out)
-            else:
-                self._event(event, next(places), record, out)
+            elif not self._routine.take(event, out):
+                self._event(event, places.get(index), record, out)
 
-    def _places(self, events: list[Event]) -> list[Place]:
-        """The place of each event. A fixed source has its own from the inventory: jitter never moves it.
+    def _places(self, events: Sequence[Event | Clock]) -> dict[int, Place]:
+        """The places of the events whose source's is not known, by index."""
+        strangers = [
+            (index, self._placed(event))
+            for index, event in enumerate(events)
+            if isinstance(event, Event) and not self._routine.knows(event.source)
+        ]
+        if not strangers:
+            return {}
+        found = self._maps.places([(event.time, event.lon, event.lat) for _, event in strangers])
+        return {index: place for (index, _), place in zip(strangers, found, strict=True)}
+
+    def _placed(self, event: Event) -> Event:
+        """The event with its source's place from the inventory, if that has it: jitter never moves a fixed source.
 
         What the inventory calls simulated is so, though an event should not say it.
         """
-        for event in events:
-            source = self._source(event.source)
-            if source is not None:
-                event.lon, event.lat = source.lon, source.lat
-                event.simulated |= source.simulated
-        atlas = self._configuration.atlas if self._configuration else self._atlas
-        return atlas.places([(event.time, event.lon, event.lat) for event in events])
+        source = self._source(event.source)
+        if source is not None:
+            event.lon, event.lat = source.lon, source.lat
+            event.simulated |= source.simulated
+        return event
+
+    @property
+    def _maps(self) -> Atlas:
+        return self._configuration.atlas if self._configuration else self._atlas
 
     # The configuration
 
     def _use(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._use_rules(configuration.rules)
+        self._routine.use(configuration, self._rules, all_in_full=self._in_full or self._looks_at_texts)
         self._due, self._earliest = {}, None
         self._misplaced = set()
         for name in self.sources:
@@ -198,6 +221,8 @@ class Sensing:
         self._sums.use(rule for rule in rules if isinstance(rule, CommuneRule) and rule.stream == self.stream)
         self._counted = Counted(rules, self.stream)
         self._looks = self._rules.measures or self._sums.wanted
+        #: Whether it follows from an event's texts what is told of it, so that every one has to be looked at.
+        self._looks_at_texts = self._counted.wanted or any(rule.where for rule in self._sums.rules)
 
     def _switch(
         self, clock: Clock, record: RawRecord, configurations: Mapping[str, Configuration], out: Outcome
@@ -262,6 +287,7 @@ class Sensing:
             out.touched[name] = None
         changed = clock.config != state.config
         state.clock, state.config, state.run = now, clock.config, clock.run
+        self._routine.pass_time(now)
         if changed:
             state.since = now
             self._switch(clock, record, configurations, out)
@@ -274,6 +300,7 @@ class Sensing:
                 self._tell(signals, record, out)
                 out.touched[name] = None
             self._note_due(name)
+            self._routine.moved(name, self.sources[name])
         self._earliest = min(self._due.values(), default=None)
 
     # Events
@@ -291,8 +318,18 @@ class Sensing:
             if partition_of(name.encode(), partitions) != self.partition:
                 self._misplaced.add(name)
 
-    def _event(self, event: Event, place: Place, record: RawRecord, out: Outcome) -> None:
+    def _event(self, event: Event, place: Place | None, record: RawRecord, out: Outcome) -> None:
+        """Handle an event in full; `place` is None where it can be known."""
         name, source, state = event.source, self._source(event.source), self.sources.get(event.source)
+        known = self._routine.known(event)
+        if known is not None:
+            self._placed(event)
+            place, where, ending = known.place, known.where, known.ending
+        else:
+            if place is None:
+                self._placed(event)
+                (place,) = self._maps.places([(event.time, event.lon, event.lat)])
+            where, ending = where_of(event.lon, event.lat, place), self._writer.ending(place)
         unjudged = self._unjudged(event, state)
         observation, doubts = None, dict[str, tuple[Doubt, ...]]()
         datum = getattr(event, "datum", None)
@@ -305,8 +342,7 @@ class Sensing:
                 remembered = state.readings if state is not None and unjudged is None else {}
                 readings, observation = quality.check(source, datum, remembered, observation)
                 doubts = observation.doubts
-        located = self._writer.located(event, place, doubts, out)
-        where = where_of(event.lon, event.lat, place)
+        located = self._writer.located(event, ending, doubts, out)
         if unjudged is not None:
             out.unjudged[unjudged] += 1
             if unjudged == "out-of-order" and self._counted.wanted:
@@ -341,6 +377,8 @@ class Sensing:
             self._note_due(name)
         elif (hold := self._rules.next_hold(state)) is not None and hold < self._due[name]:
             self._set_due(name, hold)
+        if source is not None:
+            self._routine.prepare(event, source, state, place, where, ending)
 
     def _unjudged(self, event: Event, state: SourceState | None) -> str | None:
         """Why an event is kept without a judgement; None where it is judged."""

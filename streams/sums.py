@@ -23,7 +23,8 @@ class MinuteSums:
     def __init__(self, partition: str) -> None:
         """`partition` is said in the sums, as `stream/number`."""
         self._partition = partition
-        self._rules: tuple[CommuneRule, ...] = ()
+        #: Rules whose sums are told.
+        self.rules: tuple[CommuneRule, ...] = ()
         #: Communes that sources spoke for, without a point, by code; and those that the log does not have so yet.
         self._communes: dict[str, Where] = {}
         self._changed: dict[str, None] = {}
@@ -31,11 +32,11 @@ class MinuteSums:
     @property
     def wanted(self) -> bool:
         """Whether any rule asks for sums."""
-        return bool(self._rules)
+        return bool(self.rules)
 
     def use(self, rules: Iterable[CommuneRule]) -> None:
         """Tell these rules' sums from now on."""
-        self._rules = tuple(rules)
+        self.rules = tuple(rules)
 
     def restore(self, key: bytes, value: bytes) -> bool:
         """Take a record as it was written; returns whether it is one of these."""
@@ -59,7 +60,7 @@ class MinuteSums:
         if commune is None:
             return 0
         minute, open_from = minutes.minute_of(observation.time), minutes.first_open(clock)
-        for rule in self._rules:
+        for rule in self.rules:
             if minutes.applies(rule, observation):
                 if minute < open_from:
                     late += 1
@@ -80,7 +81,7 @@ class MinuteSums:
         begin, end = minutes.first_open(before), minutes.first_open(now)
         if begin == end:
             return
-        rules = {rule.id: rule for rule in self._rules}
+        rules = {rule.id: rule for rule in self.rules}
         said = ((state.said, state.simulated) for state in sources if state.said)
         for (minute, id_, commune, simulated), total in sorted(minutes.totals(said, begin, end).items()):
             yield Sums(

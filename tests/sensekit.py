@@ -81,10 +81,11 @@ class Partition:
         number: int = 0,
         partitions: int = 1,
         provinces: Sequence[str] = ("92",),
+        in_full: bool = False,
     ) -> None:
         settings = load_settings(topic_prefix="", raw_partitions=partitions, provinces=list(provinces))
         self.topics = Topics.of(settings)
-        self.stream, self.number = stream, number
+        self.stream, self.number, self._in_full = stream, number, in_full
         self.configurations = {one.hash: one for one in configurations}
         self.log = MemoryLog()
         self.sensing = self._restored()
@@ -99,7 +100,12 @@ class Partition:
             self.log.state(self.topics.raw_state[self.stream].name, self.number),
             late_bound=3600,
             future_tolerance=300,
+            in_full=self._in_full,
         )
+
+    def restart(self) -> None:
+        """Go on from the written state, as after a crash."""
+        self.sensing = self._restored()
 
     def clock(self, minute: float, config: str = "A") -> MemoryRecord:
         return self._record(json.dumps({"clock": at(minute).isoformat(), "config": config}), CLOCK_KEY)
@@ -127,7 +133,7 @@ class Partition:
         while rest:
             size = chance.randint(1, 9)
             if chance.random() < 0.4:
-                self.sensing = self._restored()
+                self.restart()
             told += self.run(*rest[:size])
             rest = rest[size:]
         return told

@@ -12,8 +12,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from alerts.conditions import ladder, rate, silence, telling
+from alerts.conditions import ladder, normal, rate, silence, telling
 from alerts.conditions.ladder import Laddered, LadderState
+from alerts.conditions.normal import Range
 from alerts.conditions.silence import Heard, SilenceState
 from alerts.conditions.subject import SourceState, Subject
 from alerts.model import Observation, Source, Where
@@ -124,6 +125,21 @@ class SourceRules:
                 if silence.applies(rule, source)
             ]
         return min((due for due in dues if due is not None), default=None)
+
+    # What needs no judgement
+
+    def normal_ranges(self, source: Source, time: datetime) -> tuple[Range, ...]:
+        """Within which values an event of a source `at_rest` moves no rule; with the thresholds of `time`."""
+        judged = [*(rule.measure for rule in self._rates), *source.plausible]
+        return normal.ranges(self._ladders, judged, source, time)
+
+    def at_rest(self, state: SourceState) -> bool:
+        """Whether nothing stands or is pending about a source."""
+        return not (
+            state.ladders
+            or state.silences
+            or (state.rates and any(rated.ladder is not None for rated in state.rates.values()))
+        )
 
     # What happens to the configuration. `self` has the rules that hold from now on.
 
