@@ -2,13 +2,14 @@
 SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
+BENCH_VENV := build/bench-venv
 LOCK := deploy/python
 
 # What the demonstration keeps lies in the checkout; `make clean` leaves it.
 export IOC_STATE_DIR ?= $(CURDIR)/.ioc
 SCENARIO ?= can-tho-spring-tide
 
-.PHONY: help install run test check lint unit integration browser bench-wall tools lock broker-sums clean
+.PHONY: help install run test check lint unit integration browser bench bench-wall tools lock broker-sums clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -39,6 +40,9 @@ integration: $(VENV)/.dev ## Tests on a real broker
 browser: $(VENV)/.dev tools ## Tests in a real browser
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
+bench: $(BENCH_VENV)/.bench ## The product beside Faust, Quix Streams, Bytewax and plain aiokafka, on a real broker
+	@$(BENCH_VENV)/bin/python -m tests.bench.stream $(BENCH_ARGS)
+
 bench-wall: $(VENV)/.dev tools ## The wall with 10,000 sources in Chromium, beside folium's Realtime plugin
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m tests.bench.wall $(BENCH_ARGS)
 
@@ -58,12 +62,23 @@ $(VENV)/.dev: $(LOCK)/dev.txt $(VENV)/.run
 	@$(PY) -m pip install --quiet --require-hashes -r $(LOCK)/dev.txt
 	@touch $@
 
+# Of its own: Quix Streams asks for an older pydantic than the program has.
+$(BENCH_VENV)/.bench: $(LOCK)/bench.txt pyproject.toml
+	@$(LOCK)/venv.sh $(BENCH_VENV)
+	@echo "installing what the comparison needs"
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r $(LOCK)/bench.txt
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
 COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header
 
 lock: $(VENV)/.dev ## Write the locks anew (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) --build-deps-for editable pyproject.toml -o $(LOCK)/run.txt
 	$(COMPILE) $(UPGRADE) --constraint $(LOCK)/run.txt --extra dev pyproject.toml -o $(LOCK)/dev.txt
+	@cp $(LOCK)/run.txt $(LOCK)/bench.txt
+	$(COMPILE) $(UPGRADE) -P pydantic -P pydantic-core -P pydantic-settings --build-deps-for editable --extra bench \
+		pyproject.toml -o $(LOCK)/bench.txt
 
 broker-sums: ## Write the SHA-256 of the broker's files anew, after a change of deploy/kafka/pom.xml
 	@jars=$$(mktemp -d) && mvn --batch-mode --quiet --file deploy/kafka/pom.xml \

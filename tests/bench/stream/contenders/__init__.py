@@ -59,6 +59,8 @@ CONTENDERS = {
             _module("faust_documented", "worker", "-l", "warn", "--without-web"),
             "located",
         ),
+        Contender("quix", "Quix Streams with state", _module("quix"), "located", needs="quixstreams"),
+        Contender("bytewax", "Bytewax", _module("bytewax_flow"), "located", needs="bytewax"),
         Contender("ceiling", "aiokafka, batched", _module("ceiling"), "committed", group="ceiling"),
         Contender("bare", "aiokafka, only counting", _module("bare"), "told", whole=False),
     )

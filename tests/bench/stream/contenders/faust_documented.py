@@ -7,6 +7,7 @@ Table values are the product's own state in bytes, which is quicker than a model
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import datetime
 
@@ -22,6 +23,10 @@ from tests.bench.stream.job import Job
 settings, prefix = load_settings(), os.environ["BENCH_PREFIX"]
 topics = topics_for(settings, prefix)
 job = Job(settings, START)
+
+# Faust's worker leaves the loggers of its clients at "debug": lines would be made that nobody reads.
+for name in ("aiokafka", "faust", "mode"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 app = faust.App(
     f"{prefix}faust",
