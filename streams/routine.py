@@ -1,4 +1,4 @@
-"""Routine events: a source of the inventory says once more that all is normal. Nearly all events are such.
+"""Routine events: a source says once more that all is normal. Nearly all events are such.
 
 What a routine event leads to is known before it comes: its place is its source's, it moves no rule, and it is its
 source's last event from then on. So a source's first event is handled in full (`streams.sensing`), and what the next
@@ -28,12 +28,13 @@ _EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 
 
 class Known:
-    """What is the same for all events of a source while one map and the same thresholds hold."""
+    """What is the same for all events of a source while it stands still, one map holds, and the same thresholds."""
 
     __slots__ = (
         "at_rest",
         "datum",
         "ending",
+        "fixed",
         "lat",
         "lon",
         "place",
@@ -44,22 +45,25 @@ class Known:
         "where",
     )
 
-    def __init__(
-        self, source: Source, state: SourceState, place: Place, where: Where, ending: Ending
-    ) -> None:
-        self.state, self.place, self.where, self.ending = state, place, where, ending
-        self.lon, self.lat, self.simulated, self.datum = (
-            source.lon,
-            source.lat,
-            source.simulated,
-            source.datum,
-        )
+    def __init__(self, source: Source | None, event: Event, state: SourceState) -> None:
+        """`event` is one that was handled in full, with the place that the inventory says where it has the source."""
+        self.state, self.lon, self.lat = state, event.lon, event.lat
+        #: Whether the inventory has it: then its place is not its events' to say.
+        self.fixed = source is not None
+        self.simulated, self.datum = (False, None) if source is None else (source.simulated, source.datum)
+        self.place: Place
+        self.where: Where
+        self.ending: Ending
         #: Measure and its normal range, both ends excluded.
         self.ranges: tuple[tuple[str, float, float], ...] = ()
         #: Rule and measure of the sums that the source speaks for.
         self.said: tuple[tuple[str, str], ...] = ()
         #: Whether nothing stands or is pending about the source.
         self.at_rest = False
+
+    def stands(self, event: Event) -> bool:
+        """Whether an event's place is the one that is known."""
+        return self.fixed or (event.lon == self.lon and event.lat == self.lat)
 
 
 class Routine:
@@ -112,17 +116,26 @@ class Routine:
             self._until = self._turns[index] if index < len(self._turns) else _NEVER
             self._known = {}
 
-    def knows(self, name: str) -> bool:
-        """Whether the place of a source's events need not be looked up, but for odd times."""
-        return name in self._known
+    def knows(self, event: Event) -> bool:
+        """Whether an event's place need not be looked up, but for odd times."""
+        known = self._known.get(event.source)
+        return known is not None and known.stands(event)
 
     def known(self, event: Event) -> Known | None:
-        """What is prepared for an event's source, where that holds at the event's time."""
+        """What is prepared for an event's source, where that holds for the event."""
         known = self._known.get(event.source)
-        return known if known is not None and self._since <= event.time < self._until else None
+        if known is None or not self._since <= event.time < self._until or not known.stands(event):
+            return None
+        return known
 
     def prepare(
-        self, event: Event, source: Source, state: SourceState, place: Place, where: Where, ending: Ending
+        self,
+        event: Event,
+        source: Source | None,
+        state: SourceState,
+        place: Place,
+        where: Where,
+        ending: Ending,
     ) -> None:
         """After an event was handled in full: prepare for the next one of its source."""
         if self._rules is None:
@@ -131,7 +144,8 @@ class Routine:
         if known is None:
             if not self._since <= event.time < self._until:
                 return
-            known = Known(source, state, place, where, ending)
+            known = Known(source, event, state)
+            known.place, known.where, known.ending = place, where, ending
             ranges = self._rules.normal_ranges(source, event.time)
             known.ranges = tuple((one.measure, one.low, one.high) for one in ranges)
             sums = self._sums.rules if where.commune is not None else ()
@@ -160,12 +174,14 @@ class Routine:
             value = getattr(event, measure)
             if value is not None and not low < value < high:
                 return False
+        if not known.fixed and (event.lon != known.lon or event.lat != known.lat):
+            return False
         if known.datum is not None and event.datum not in (None, known.datum):  # type: ignore[attr-defined]
             return False
         # From here on as in full, only that all is known.
-        event.lon, event.lat = known.lon, known.lat
-        if known.simulated:
-            event.simulated = True
+        if known.fixed:
+            event.lon, event.lat = known.lon, known.lat
+            event.simulated |= known.simulated
         ending = known.ending
         located = _encode(event)[:-1] + ending.text
         out.effects.records[ending.target].append((ending.key, located))

@@ -53,6 +53,8 @@ class Writer:
         self._stream, self._partition, self._topics = stream, partition, topics
         self._state = topics.raw_state[stream].name
         self._stream_json = _encode(stream)
+        #: Endings by the identity of their place, which is kept with it: a map gives few places, and shares them.
+        self._endings: dict[int, tuple[Place, Ending]] = {}
 
     def dead(self, letter: DeadLetter, key: bytes | None, out: Outcome) -> None:
         """An event that could not be used."""
@@ -62,9 +64,14 @@ class Writer:
 
     def ending(self, place: Place) -> Ending:
         """What the events of a place have in common."""
+        if (kept := self._endings.get(id(place))) is not None:
+            return kept[1]
         topic, key = self._topics.located, (known(place.commune) or "").encode()
         text = b',"stream":%s,"place":%s}' % (self._stream_json, _encode(place))
-        return Ending(text, key, (topic.name, partition_of(key, topic.partitions)), place.outcome)
+        ending = Ending(text, key, (topic.name, partition_of(key, topic.partitions)), place.outcome)
+        if place.border_m is UNSET:  # otherwise it is one point's own
+            self._endings[id(place)] = (place, ending)
+        return ending
 
     def located(
         self, event: Event, ending: Ending, doubts: Mapping[str, tuple[Doubt, ...]], out: Outcome

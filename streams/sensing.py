@@ -178,11 +178,11 @@ class Sensing:
                 self._event(event, places.get(index), record, out)
 
     def _places(self, events: Sequence[Event | Clock]) -> dict[int, Place]:
-        """The places of the events whose source's is not known, by index."""
+        """The places of the events for which they are not known, by index."""
         strangers = [
             (index, self._placed(event))
             for index, event in enumerate(events)
-            if isinstance(event, Event) and not self._routine.knows(event.source)
+            if isinstance(event, Event) and not self._routine.knows(event)
         ]
         if not strangers:
             return {}
@@ -377,8 +377,7 @@ class Sensing:
             self._note_due(name)
         elif (hold := self._rules.next_hold(state)) is not None and hold < self._due[name]:
             self._set_due(name, hold)
-        if source is not None:
-            self._routine.prepare(event, source, state, place, where, ending)
+        self._routine.prepare(event, source, state, place, where, ending)
 
     def _unjudged(self, event: Event, state: SourceState | None) -> str | None:
         """Why an event is kept without a judgement; None where it is judged."""

@@ -128,9 +128,11 @@ class SourceRules:
 
     # What needs no judgement
 
-    def normal_ranges(self, source: Source, time: datetime) -> tuple[Range, ...]:
+    def normal_ranges(self, source: Source | None, time: datetime) -> tuple[Range, ...]:
         """Within which values an event of a source `at_rest` moves no rule; with the thresholds of `time`."""
-        judged = [*(rule.measure for rule in self._rates), *source.plausible]
+        judged = [rule.measure for rule in self._rates]
+        if source is not None:
+            judged += source.plausible
         return normal.ranges(self._ladders, judged, source, time)
 
     def at_rest(self, state: SourceState) -> bool:

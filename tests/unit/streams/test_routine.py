@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.model import Plausibility, Threshold
@@ -178,6 +178,7 @@ class Day:
         return self._partition.event(0, source, id=id_, time=time, **fields)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_handling_every_event_in_full_makes_no_difference(seed: int) -> None:
     """Each chunk writes the same records, byte for byte and in order, whether events are routine or none is."""
