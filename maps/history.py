@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from alerts.alert import Alert
+from alerts.incident import HighWater, Incident
 from alerts.model import SEVERITIES, AwareTime, Severity
 from alerts.signals import Passed
 from maps.picture import LOCAL, REPORT_MS, Picture
@@ -28,10 +29,13 @@ log = logging.getLogger(__name__)
 MINUTE_MS = 60_000
 #: Records of alerts that are kept; beyond, those that have not changed for longest go.
 RECORDS_MAX = 50_000
+#: Incidents that are kept; beyond, those that have not changed for longest go.
+INCIDENTS_MAX = 5_000
 #: A time that is asked for is that of the frame before it, if that is no older than this.
 GAP_MS = 10 * MINUTE_MS
 
 _decode_alert = msgspec.json.Decoder(Alert).decode
+_decode_incident = msgspec.json.Decoder(Incident).decode
 
 
 class _Said(Struct):
@@ -59,6 +63,8 @@ class Moment:
     frames: tuple[Frame, ...]
     #: Their records as they stood then.
     alerts: tuple[Alert, ...]
+    #: Their incidents as they stood then, as far as these are known.
+    incidents: tuple[Incident, ...]
     #: When the last of the frames was appended: all events up to the minute stand before that in ioc.located.
     appended_ms: int
 
@@ -74,6 +80,8 @@ class History:
         #: By alert, its records by sequence; the alert that changed last at the end.
         self._alerts: dict[str, dict[int, bytes]] = {}
         self._records = 0
+        #: The last record of each incident; the one that changed last at the end.
+        self._incidents: dict[str, bytes] = {}
         self.bad = 0
 
     def __len__(self) -> int:
@@ -118,6 +126,18 @@ class History:
         self._alerts[alert.id] = records
         while self._records > RECORDS_MAX and len(self._alerts) > 1:
             self._records -= len(self._alerts.pop(next(iter(self._alerts))))
+
+    def take_incident(self, value: bytes) -> None:
+        """Take a record of ioc.incidents: the last of an incident tells since when each alert belongs to it."""
+        try:
+            id_ = _decode_incident(value).id
+        except msgspec.MsgspecError as error:
+            self._refuse("an incident", error)
+            return
+        self._incidents.pop(id_, None)
+        self._incidents[id_] = value
+        if len(self._incidents) > INCIDENTS_MAX:
+            del self._incidents[next(iter(self._incidents))]
 
     def _refuse(self, what: str, error: Exception) -> None:
         self.bad += 1
@@ -175,7 +195,18 @@ class History:
             minute * MINUTE_MS,
             tuple(one.frame for one in kept),
             tuple(alerts),
+            self._incidents_at(minute * MINUTE_MS, alerts),
             max(one.appended_ms for one in kept),
+        )
+
+    def _incidents_at(self, time_ms: int, alerts: Iterable[Alert]) -> tuple[Incident, ...]:
+        """The incidents of alerts that were open at a time, without what came to them later."""
+        of: dict[str, list[Alert]] = {}
+        for alert in alerts:
+            if alert.incident in self._incidents:
+                of.setdefault(alert.incident, []).append(alert)
+        return tuple(
+            incident_at(_decode_incident(self._incidents[id_]), its, time_ms) for id_, its in of.items()
         )
 
     def changes(self, since_ms: int, until_ms: int) -> list[Alert]:
@@ -204,6 +235,55 @@ class History:
         return msgspec.structs.replace(_decode_alert(records[later]), state="open", severity=severity)
 
 
+def incident_at(last: Incident, its: Iterable[Alert], time_ms: int) -> Incident:
+    """An incident as it stood at a time: its last record, what came later taken away. `its` were its open alerts.
+
+    What had ended then keeps the severity that its last record has; a high water measured later has no value.
+    """
+    now = {alert.id: alert for alert in its}
+    members = []
+    for member in last.members:
+        if _ms(member.since) > time_ms:
+            continue
+        if (alert := now.get(member.alert)) is not None:
+            member = msgspec.structs.replace(
+                member,
+                severity=alert.severity,
+                worst=alert.worst,
+                until=None,
+                peak=alert.peak,
+                peaked=alert.peaked,
+            )
+        members.append(member)
+    peaks = [_high_water_at(peak, now, time_ms) for peak in last.peaks if _ms(peak.since) <= time_ms]
+    severities = [alert.severity for alert in now.values()]
+    worst = max(severities, key=SEVERITIES.index, default=last.severity)
+    area = [code for alert in now.values() for code in alert.area]
+    return msgspec.structs.replace(
+        last,
+        state="open",
+        severity=worst,
+        worst=max([worst, *(member.worst for member in members)], key=SEVERITIES.index),
+        time=max((alert.time for alert in now.values()), default=last.time),
+        ended=None,
+        members=members,
+        peaks=peaks,
+        communes=last.communes if len(members) == len(last.members) else [*dict.fromkeys(area)],
+        evidence={},
+    )
+
+
+def _high_water_at(peak: HighWater, now: dict[str, Alert], time_ms: int) -> HighWater:
+    later = peak.time is not None and _ms(peak.time) > time_ms
+    over = peak.until is not None and _ms(peak.until) <= time_ms
+    return msgspec.structs.replace(
+        peak,
+        until=peak.until if over else None,
+        value=None if later else peak.value,
+        time=None if later else peak.time,
+    )
+
+
 _WORST_FIRST = tuple(reversed(SEVERITIES))
 
 
@@ -219,6 +299,8 @@ def past_picture(moment: Moment, located: Iterable[bytes]) -> Picture:
     picture = Picture()
     for alert in moment.alerts:
         picture.apply_alert(msgspec.json.encode(alert), alert.id)
+    for incident in moment.incidents:
+        picture.apply_incident(msgspec.json.encode(incident), incident.id)
     for value in _said_by(located, moment.time_ms):
         picture.apply_located(value)
     runs = {frame.run for frame in moment.frames}

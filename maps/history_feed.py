@@ -1,4 +1,4 @@
-"""Kafka to the history: frames and alerts are followed; what sources said is looked up when somebody asks."""
+"""Kafka to the history: frames, alerts and incidents are followed; what sources said is looked up when asked for."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class HistoryFeed:
     async def _follow(self, consumer: AIOKafkaConsumer, history: History) -> AsyncIterator[bool]:
         """Take records as they come; yields whether all that was there at first is taken."""
         topics = self.topics
-        partitions = _partitions(topics.picture, topics.alerts, topics.alert_changes)
+        partitions = _partitions(topics.picture, topics.alerts, topics.alert_changes, topics.incidents)
         consumer.assign(partitions)
         async with asyncio.timeout(LOOK_UP_SECONDS):
             ends = await consumer.end_offsets(partitions)
@@ -93,7 +93,9 @@ class HistoryFeed:
         for record in batch:
             if record.value is None:
                 continue
-            if record.topic != self.topics.picture.name:
+            if record.topic == self.topics.incidents.name:
+                history.take_incident(record.value)
+            elif record.topic != self.topics.picture.name:
                 history.take_alert(record.value)
             elif record.key is not None and record.key.startswith(FRAME_PREFIX):
                 history.take_frame(record.value, record.timestamp)

@@ -170,6 +170,8 @@ class _Collected:
                 self._latest[key] = record.value
         for record in _of(system, topics.incidents.name):
             self._incidents[record.key or b""] = record.value
+            if record.value is not None:
+                past.history.take_incident(record.value)
         system.log.drop()
 
     def end(self) -> None:

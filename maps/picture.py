@@ -21,7 +21,7 @@ from alerts.incident import Incident
 from alerts.model import SEVERITIES, AwareTime
 from maps.rate import AlarmRate
 from maps.sensors import RANKS, Listed, LocatedEvent, Sensor, Sensors
-from maps.views import alert_details, alert_view, incident_view, is_aside, ms, outcome_view
+from maps.views import alert_details, alert_view, comments_view, incident_view, is_aside, ms, outcome_view
 from streams.configuration import ConfigurationFault
 
 log = logging.getLogger(__name__)
@@ -262,6 +262,7 @@ class Picture:
             "time": time_ms,
             "category": event.category,
             "text": event.text[:TEXT_MAX],
+            "commune": place.commune,
             "commune_name": place.commune_name or None,
             "simulated": event.simulated,
         }
@@ -321,6 +322,11 @@ class Picture:
         """An alert that is shown, with all that it rests on."""
         record = self._records.get(alert)
         return None if record is None else alert_details(self._alert_decoder.decode(record))
+
+    def comments(self, alert: str) -> list[dict[str, Any]]:
+        """What operators wrote of an alert that is shown: for operators only."""
+        record = self._records.get(alert)
+        return [] if record is None else comments_view(self._alert_decoder.decode(record))
 
     def partition(self, alert: str) -> int | None:
         """The partition of an alert that ioc.alerts holds; None for one that it does not."""

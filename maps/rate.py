@@ -15,8 +15,9 @@ class AlarmRate:
     """Counts alerts by when they were raised. One that never asked for attention does not count."""
 
     def __init__(self) -> None:
-        #: Run and time of the first record that asked for attention, by the alert's id.
-        self._raised: dict[str, tuple[str, int]] = {}
+        #: By the alert's id: its run, the time of the first record that asked for attention, and whether that time is
+        #: a guess.
+        self._raised: dict[str, tuple[str, int, bool]] = {}
 
     def take(self, alert: Alert) -> None:
         """Take a record of ioc.alerts.
@@ -26,17 +27,22 @@ class AlarmRate:
         """
         if alert.suppressed or alert.id in self._raised:
             return
-        at = alert.time if alert.change == "raised" else alert.waiting_since or alert.started
-        self._raised[alert.id] = (alert.run, round(at.timestamp() * 1000))
+        first = alert.change in ("raised", "resumed")
+        at = alert.time if first else alert.waiting_since or alert.started
+        self._raised[alert.id] = (alert.run, round(at.timestamp() * 1000), not first)
         if len(self._raised) > RAISED_MAX:
             del self._raised[next(iter(self._raised))]
 
-    def counts(self, run: str, event_ms: int | None) -> dict[str, int | None]:
-        """Alerts of a run raised in the ten minutes and in the hour before a time; None before any is known."""
+    def counts(self, run: str, event_ms: int | None) -> dict[str, int | bool | None]:
+        """Alerts of a run raised in the ten minutes and in the hour before a time; None before any is known.
+
+        `alarms_about`: when one of the hour was raised is a guess.
+        """
         if event_ms is None:
-            return {"alarms_10m": None, "alarms_1h": None}
-        ages = [event_ms - at for its, at in self._raised.values() if its == run]
+            return {"alarms_10m": None, "alarms_1h": None, "alarms_about": False}
+        ages = [(event_ms - at, guessed) for its, at, guessed in self._raised.values() if its == run]
         return {
-            "alarms_10m": sum(1 for age in ages if age < TEN_MINUTES_MS),
-            "alarms_1h": sum(1 for age in ages if age < HOUR_MS),
+            "alarms_10m": sum(1 for age, _ in ages if age < TEN_MINUTES_MS),
+            "alarms_1h": sum(1 for age, _ in ages if age < HOUR_MS),
+            "alarms_about": any(guessed for age, guessed in ages if age < HOUR_MS),
         }

@@ -70,14 +70,21 @@ class Sessions:
         self._sessions[_key(token)] = _Session(entry, now, now)
         return token
 
-    def find(self, token: str) -> OperatorEntry | None:
-        """Whose session it is, as he was when he signed in; None where it is none, or has ended. Counts as use."""
+    def find(self, token: str, *, used: bool = True) -> OperatorEntry | None:
+        """Whose session it is, as he was when he signed in; None where it is none, or has ended.
+
+        Counts as use, unless `used` says that the page asked by itself.
+        """
         key = _key(token)
-        session = self._sessions.pop(key, None)
-        if session is None or self._ended(session):
+        session = self._sessions.get(key)
+        if session is None:
             return None
-        session.used = self._now()
-        self._sessions[key] = session
+        if self._ended(session):
+            del self._sessions[key]
+            return None
+        if used:
+            session.used = self._now()
+            self._sessions[key] = self._sessions.pop(key)
         return session.entry
 
     def end(self, token: str) -> None:
@@ -179,14 +186,15 @@ class Access:
         self._attempts.succeeded(id)
         return self._sessions.begin(entry), entry.operator
 
-    def operator(self, token: str) -> Operator | None:
+    def operator(self, token: str, *, used: bool = True) -> Operator | None:
         """Who is signed in with this token, in the role that the file gives him now; None: nobody.
 
+        Counts as use of the session, unless `used` says that the page asked by itself.
         Whoever was removed, or got another password, is no longer signed in.
         """
         if self._operators is None or not token:
             return None
-        then = self._sessions.find(token)
+        then = self._sessions.find(token, used=used)
         if then is None:
             return None
         now = self._operators.find(then.operator.id)

@@ -72,7 +72,6 @@ class Legend(MacroElement):
         """
         {% macro html(this, kwargs) %}
         <aside class="legend" id="legend">
-            <ul class="legend-signs" id="legend-signs"></ul>
             <ul class="legend-looks" id="legend-looks"></ul>
             {% if this.note.approximate %}
             <p class="approximate" id="approximate" data-text="approximate"></p>
@@ -139,7 +138,7 @@ class Details(MacroElement):
 
 
 class Filters(MacroElement):
-    """Which severities and which commune the map shows, and a way to a source by its id."""
+    """Which severities, streams and commune list and map show, the map's layers, and a way to a source by its id."""
 
     _template = Template(
         """
@@ -147,13 +146,17 @@ class Filters(MacroElement):
         <details class="filters" id="filters">
             <summary data-text="filters"></summary>
             <div class="filters-parts">
-                <div class="filter-severities" id="filter-severities" role="group"
-                    data-label="filterSeverities"></div>
+                <div class="filter-boxes" id="filter-severities" role="group" data-label="filterSeverities">
+                    <p data-text="filterSeverities"></p></div>
+                <div class="filter-boxes" id="filter-streams" role="group" data-label="filterStreams">
+                    <p data-text="filterStreams"></p></div>
                 <label><span data-text="filterCommune"></span><select id="filter-commune"></select></label>
                 <label><span data-text="find"></span>
                     <input id="filter-find" autocomplete="off" spellcheck="false"></label>
                 <ul class="filter-found" id="filter-found"></ul>
                 <button id="filter-reset" type="button" data-text="filterReset" hidden></button>
+                <div class="filter-boxes" id="filter-layers" role="group" data-label="layers">
+                    <p data-text="layers"></p></div>
             </div>
         </details>
         {% endmacro %}

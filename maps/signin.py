@@ -74,9 +74,9 @@ def token_of(request: web.Request) -> str:
     return request.cookies.get(_cookie(request), "")
 
 
-def operator_of(request: web.Request) -> Operator | None:
-    """Who is signed in."""
-    return request.app[ACCESS].operator(token_of(request))
+def operator_of(request: web.Request, *, used: bool = True) -> Operator | None:
+    """Who is signed in. Counts as use of the session, unless `used` says that the page asked by itself."""
+    return request.app[ACCESS].operator(token_of(request), used=used)
 
 
 def _cookie(request: web.Request) -> str:

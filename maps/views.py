@@ -58,10 +58,13 @@ def alert_view(alert: Alert) -> dict[str, Any]:
         "subject_name": alert.subject_name,
         "commune": where.commune,
         "commune_name": where.commune_name,
+        "communes": alert.area,
         "lon": where.lon,
         "lat": where.lat,
         "started": ms(alert.started),
         "time": ms(alert.time),
+        "streams": sorted({one.stream for one in alert.evidence}),
+        "measure": alert.measure,
         "value": alert.value if measured else None,
         "bound": alert.bound if measured else None,
         "unit": alert.unit,
@@ -80,7 +83,7 @@ def alert_view(alert: Alert) -> dict[str, Any]:
 
 
 def alert_details(alert: Alert) -> dict[str, Any]:
-    """An alert with all that it rests on."""
+    """An alert with all that it rests on; what operators wrote is for operators: `comments_view`."""
     return {
         **alert_view(alert),
         "rule": alert.rule,
@@ -88,8 +91,6 @@ def alert_details(alert: Alert) -> dict[str, Any]:
         "citation": alert.citation,
         "boundaries": alert.where.boundaries,
         "approximate": alert.where.approximate,
-        "communes": alert.area,
-        "measure": alert.measure,
         "observed": ms(alert.observed),
         "peak": alert.peak,
         "peaked": ms_or_none(alert.peaked),
@@ -100,6 +101,11 @@ def alert_details(alert: Alert) -> dict[str, Any]:
         "evidence": [evidence_view(one) for one in alert.evidence],
         "run": alert.run,
     }
+
+
+def comments_view(alert: Alert) -> list[dict[str, Any]]:
+    """What operators wrote of an alert."""
+    return [{"by": one.by, "time": ms(one.time), "text": one.text} for one in alert.comments]
 
 
 def evidence_view(evidence: Evidence) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from maps.live import Live
 from maps.sensors import source_view
 from maps.session import Access
 from maps.shell import Shell
-from maps.signin import ACCESS, guard, me, sign_in, sign_out
+from maps.signin import ACCESS, guard, me, operator_of, sign_in, sign_out
 
 #: No inline code, nothing from elsewhere. Leaflet sets styles through the object model, which this allows.
 POLICY = (
@@ -175,9 +175,13 @@ async def _source(request: web.Request) -> web.Response:
 
 
 async def _alert(request: web.Request) -> web.Response:
-    alert = request.app[LIVE].picture.alert(request.query.get("id", ""))
+    picture, id_ = request.app[LIVE].picture, request.query.get("id", "")
+    alert = picture.alert(id_)
     if alert is None:
         raise web.HTTPNotFound
+    # The page asks again with each change: that keeps no session alive.
+    if operator_of(request, used=False) is not None:
+        alert["said"] = picture.comments(id_)
     return _json(msgspec.json.encode(alert))
 
 

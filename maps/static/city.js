@@ -5,8 +5,10 @@ import * as communes from './communes.js';
 import * as details from './details.js';
 import * as filters from './filters.js';
 import { chosenByAddress, readAddress, writeAddress } from './links.js';
+import { isShown, shownTime } from './history.js';
 import './mapwords.js';
 import { DOUBTFUL, drawLook, kindOf, lookOf, middleOf, orderOf, pictureOf, setSize, severityOf, SILENT, stateFor } from './marks.js';
+import { pointAt } from './opening.js';
 import { element, rank } from './signs.js';
 import { onTheme } from './theme.js';
 import { fillWords, words } from './texts.js';
@@ -70,7 +72,10 @@ export function showSources(told, replace) {
     dots.look(sensor.number, lookOfSensor(sensor));
   }
   const coverage = Object.keys(told.coverage).length > 0;
-  if (replace || coverage) communes.showCoverage(told.coverage, replace);
+  if (replace || coverage) {
+    communes.showCoverage(told.coverage, replace);
+    showBlind();
+  }
   if (replace || told.rows.length || states.length || told.gone?.length) dots.changed();
 }
 
@@ -94,8 +99,11 @@ export function showReadings({ base, read, moved }) {
 
 function lookOfSensor({ kind, state, commune }) {
   const shown = !layers[kind] || map.hasLayer(layers[kind]);
-  return shown && filters.sourcePasses(commune, severityOf(state)) ? lookOf(kind, state) : -1;
+  return shown && filters.sourcePasses(kind, commune, severityOf(state)) ? lookOf(kind, state) : -1;
 }
+
+const lookOfReport = ({ commune }) => (map.hasLayer(layers.reports) && filters.sourcePasses('report', commune, null)
+  ? lookOf('report', 0) : -1);
 
 // Reports, alerts and incidents
 
@@ -129,7 +137,7 @@ export function showReports(list, replace, oldest, now) {
     if (report.lon === null || report.lat === null || reports.has(report.id)) continue;
     changed = true;
     reports.set(report.id, report);
-    place('report', report.id, report, report.lon, report.lat, map.hasLayer(layers.reports) ? lookOf('report', 0) : -1);
+    place('report', report.id, report, report.lon, report.lat, lookOfReport(report));
   }
   for (const [id, report] of reports) {
     if (report.time >= oldest) continue;
@@ -156,30 +164,33 @@ export function showIncidents(list, gone, replace) {
 
 function showAbnormal() {
   const passing = alerts.filter(filters.passes);
-  communes.showSeverities(worst(passing, (alert) => alert.commune));
+  communes.showSeverities(worst(passing, (alert) => (alert.communes?.length ? alert.communes : [alert.commune])));
   const kept = new Set();
-  const show = (kind, one, layer) => {
+  const show = (kind, one, severity, layer) => {
     if (one.lon === null || one.lat === null) return;
     kept.add(`${kind} ${one.id}`);
-    place(kind, one.id, one, one.lon, one.lat, map.hasLayer(layer) ? lookOf(kind, stateFor(one.severity)) : -1);
+    place(kind, one.id, { ...one, severity }, one.lon, one.lat, map.hasLayer(layer) ? lookOf(kind, stateFor(severity)) : -1);
   };
-  for (const alert of passing) if (!byId.has(alert.subject)) show('alert', alert, layers.alerts);
+  for (const alert of passing) if (!byId.has(alert.subject)) show('alert', alert, alert.severity, layers.alerts);
+  // An incident calls for as much as those of its alerts that are shown; one alert shows by itself.
+  const calling = worst(passing, (alert) => [alert.incident]);
   for (const incident of incidents.values()) {
-    // One alert shows by itself.
-    if (incident.members.length > 1 && filters.passes(incident)) show('incident', incident, layers.incidents);
+    if (incident.members.length > 1 && calling.has(incident.id)) {
+      show('incident', incident, calling.get(incident.id), layers.incidents);
+    }
   }
   for (const { kind, id } of [...others.values()]) if (kind !== 'report' && !kept.has(`${kind} ${id}`)) remove(kind, id);
   dots.changed();
   refreshSoon();
 }
 
-function worst(list, subjectOf) {
+function worst(list, subjectsOf) {
   const found = new Map();
   for (const one of list) {
-    const subject = subjectOf(one);
-    if (!subject) continue;
-    const before = found.get(subject);
-    if (!before || rank(one.severity) < rank(before)) found.set(subject, one.severity);
+    for (const subject of subjectsOf(one)) {
+      const before = found.get(subject);
+      if (subject && (!before || rank(one.severity) < rank(before))) found.set(subject, one.severity);
+    }
   }
   return found;
 }
@@ -187,9 +198,7 @@ function worst(list, subjectOf) {
 // Everything again: layers or filters have changed.
 function showAgain() {
   for (const sensor of sensors) if (sensor) dots.look(sensor.number, lookOfSensor(sensor));
-  for (const { number, kind } of others.values()) {
-    if (kind === 'report') dots.look(number, map.hasLayer(layers.reports) ? lookOf('report', 0) : -1);
-  }
+  for (const { number, kind, its } of others.values()) if (kind === 'report') dots.look(number, lookOfReport(its));
   communes.fadeOthers(filters.communeFilter());
   showAbnormal();
 }
@@ -222,6 +231,7 @@ function mark(kind, id) {
 
 function close() {
   details.closeDetails();
+  pointAt(null);
   dots.setMarked(null);
 }
 
@@ -303,6 +313,7 @@ export function fitHome() {
 export async function loadCommunes(url) {
   await communes.loadCommunes(url);
   filters.listCommunes();
+  showBlind();
   ready = true;
   showAgain();
   visitByAddress();
@@ -327,22 +338,34 @@ function hideByAddress() {
 /** What the signs on the map mean. */
 export function showLooks() {
   const rows = [['traffic', 0, 'layer_traffic'], ['flood', 0, 'layer_flood'], ['camera', 0, 'layer_camera'],
-    ['traffic', SILENT, 'silentDot'], ['traffic', DOUBTFUL, 'doubtfulDot'],
+    ['report', 0, 'report'], ['traffic', SILENT, 'silentDot'], ['traffic', DOUBTFUL, 'doubtfulDot'],
     ['incident', 3, 'incidentDot']].map(([kind, state, key]) => [pictureOf(kind, state), key]);
   rows.push([element('i', 'blind'), 'blind']);
   document.getElementById('legend-looks').replaceChildren(...rows.map(([picture, key]) => {
     const row = element('li');
     const text = element('span');
-    text.dataset.text = key;
+    if (key === 'blind') text.id = 'legend-blind';
+    else text.dataset.text = key;
     row.append(picture, text);
     return row;
   }));
+  showBlind();
+}
+
+/** How many communes nobody watches, in figures beside the hatching. */
+export function showBlind() {
+  const all = communes.allCommunes();
+  document.getElementById('legend-blind').textContent = words('blind', { n: all.filter(communes.isBlind).length,
+    all: all.length });
 }
 
 function takeSize() {
   setSize(Math.max(1, Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16));
   dots.restyle();
 }
+
+/** Bring what is shown of the chosen one up to date: another time is shown, or somebody else is signed in. */
+export const showDetails = () => details.refreshDetails();
 
 /** For tests and the curious: what is drawn. */
 export const drawn = () => ({
@@ -375,13 +398,16 @@ details.startDetails({
   source: (id) => byId.get(id),
   report: (id) => reports.get(id),
   now: () => clock(),
+  past: () => (isShown() ? shownTime() : null),
   choose: visit,
   closed: close,
 });
-filters.startFilters(() => ready && showAgain(), findSources);
+filters.startFilters(findSources);
+filters.onFilters(() => ready && showAgain());
 map.getContainer().dataset.label = 'mapHelp';
 map.on('overlayadd overlayremove', keepLayers);
 map.on('click', ({ containerPoint, latlng }) => {
+  pointAt(latlng);
   const number = dots.at(containerPoint, REACH);
   const commune = number < 0 ? communes.communeAt(latlng) : null;
   if (number >= 0) {

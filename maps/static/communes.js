@@ -15,9 +15,12 @@ const layers = {
 };
 
 const communes = new Map(); // code -> {code, name, layer, rings, anchor, area, label, severity, coverage, style}
+let covered = new Map(); // code -> [live, all]; told before there are communes, too
 let home = null;
+const NONE = [0, 0];
 let atHome = true;
 let only = ''; // the commune that the filter leaves
+let elsewhere = new Set(); // codes of communes that the inset names
 
 export async function loadCommunes(url) {
   const answer = await fetch(url);
@@ -33,7 +36,7 @@ export async function loadCommunes(url) {
       const area = (bounds.getNorth() - bounds.getSouth()) * (bounds.getEast() - bounds.getWest());
       const rings = type === 'Polygon' ? coordinates : coordinates.flat();
       communes.set(String(code), { code: String(code), name, layer, rings, anchor, area, label: makeLabel(name),
-        severity: null, coverage: [0, 0], style: '' });
+        severity: null, coverage: covered.get(String(code)) ?? NONE, style: '' });
     },
   });
   drawing.addTo(layers.communes);
@@ -103,8 +106,8 @@ function makeLabel(name) {
 }
 
 /**
- * Put names where there is room, in the order of their weight. That of a commune with an alert may move a little; where
- * that does not help, its sign stands alone: a name further away would be taken for another commune's.
+ * Put names where there is room, in the order of their weight. That of a commune with an alert may move, and a line leads
+ * to its place; where that does not help, or the inset names it, its sign stands alone.
  */
 export function placeLabels() {
   const pane = map.getPane('labels');
@@ -118,11 +121,13 @@ export function placeLabels() {
   order.forEach((commune, index) => {
     const [width, height] = sizes[index];
     const at = map.latLngToContainerPoint(commune.anchor);
-    const box = room(at, width, height, commune.severity, taken, view)
+    const named = commune.severity && atHome && elsewhere.has(commune.code);
+    const box = (named ? null : room(at, width, height, commune.severity, taken, view))
       ?? (commune.severity ? bare(commune.label, at, height / 2) : null);
     commune.label.classList.toggle('crowded', box === null);
     if (box === null) return;
     taken.push(box);
+    if (commune.severity) leadTo(commune.label, box, at);
     L.DomUtil.setPosition(commune.label, map.containerPointToLayerPoint([box.left, box.top]));
   });
 }
@@ -130,6 +135,24 @@ export function placeLabels() {
 function bare(label, at, size) {
   label.classList.add('bare');
   return { left: at.x - size / 2, right: at.x + size / 2, top: at.y - size / 2, bottom: at.y + size / 2 };
+}
+
+// A line from a name that had to move to the place that it names.
+function leadTo(label, box, at) {
+  const from = [Math.min(Math.max(at.x, box.left), box.right), Math.min(Math.max(at.y, box.top), box.bottom)];
+  const [x, y] = [at.x - from[0], at.y - from[1]];
+  const length = Math.hypot(x, y);
+  const line = label.querySelector('.lead');
+  line.hidden = length < 6;
+  line.style.width = `${length}px`;
+  line.style.transform = `translate(${from[0] - box.left}px, ${from[1] - box.top}px) rotate(${Math.atan2(y, x)}rad)`;
+}
+
+/** The inset names these communes (codes): on the map with the whole city their signs are enough. */
+export function nameElsewhere(codes) {
+  if (codes.size === elsewhere.size && [...codes].every((code) => elsewhere.has(code))) return;
+  elsewhere = codes;
+  placeLabels();
 }
 
 const weight = (commune) => (commune.severity ? rank(commune.severity) : 9);
@@ -197,7 +220,7 @@ function restyle() {
     commune.layer.setStyle({
       color: severity ? edge(severity) : paint('map-line'),
       weight: severity ? 2.5 : 1,
-      fillColor: unknown ? hatched(ground, paint(severity ? 'ground' : 'map-line')) : ground,
+      fillColor: unknown ? hatched(ground, paint(severity ? 'ground' : 'hatch')) : ground,
       fillOpacity: faded ? 0.15 : severity ? Number(paint('map-alerted')) : 1,
     });
     commune.layer[severity ? 'bringToFront' : 'bringToBack']();
@@ -220,8 +243,8 @@ export function showSeverities(worst) {
     changed = true;
     commune.severity = severity;
     commune.label.className = severity ? `commune alerted ${severity}` : 'commune';
-    commune.label.querySelector('svg')?.remove();
-    if (severity) commune.label.prepend(sign(severity));
+    for (const part of commune.label.querySelectorAll('svg, .lead')) part.remove();
+    if (severity) commune.label.prepend(element('i', 'lead'), sign(severity));
   }
   if (!changed) return;
   restyle();
@@ -230,11 +253,8 @@ export function showSeverities(worst) {
 
 /** How many sources of communes are heard, and how many there are: {code: [live, all]}. */
 export function showCoverage(coverage, replace) {
-  if (replace) for (const commune of communes.values()) commune.coverage = [0, 0];
-  for (const [code, counts] of Object.entries(coverage)) {
-    const commune = communes.get(code);
-    if (commune) commune.coverage = counts;
-  }
+  covered = new Map([...(replace ? [] : covered), ...Object.entries(coverage)]);
+  for (const commune of communes.values()) commune.coverage = covered.get(commune.code) ?? NONE;
   restyle();
 }
 

@@ -1,14 +1,18 @@
 // What is known of one alert, incident, commune or source, beside the map. Texts of events only ever become
 // textContent.
 
+import { liesIn } from './groups.js';
 import { chooseInAddress } from './links.js';
-import { unitOf } from './mapwords.js';
 import { DOUBTFUL, severityOf, SILENT } from './marks.js';
+import { showForm } from './opening.js';
+import { mayAct } from './operating.js';
 import { element, sign } from './signs.js';
-import { inLanguage, measured, moment, number, since, words } from './texts.js';
+import { amount, inLanguage, measured, moment, number, since, unitOf, words } from './texts.js';
 
 const byId = (id) => document.getElementById(id);
-let tools = null; // {alerts(), incident(id), commune(code), source(id), now(), choose(kind, id), closed()}
+// {alerts(), incident(id), commune(code), source(id), now(), past(), choose(kind, id), closed()}; past() is the time that
+// is shown, ms since 1970, while it is not now.
+let tools = null;
 let chosen = null; // {kind, id}
 let turn = 0; // an answer that comes after another choice is no longer wanted
 let written = '';
@@ -58,9 +62,11 @@ export async function refreshDetails() {
   byId('details-parts').scrollTop = scrolled;
 }
 
-const ask = async (url) => {
+const ask = async (what, id) => {
+  const past = tools.past();
+  const its = `id=${encodeURIComponent(id)}`;
   try {
-    const answer = await fetch(url);
+    const answer = await fetch(past === null ? `/api/${what}?${its}` : `/api/history/${what}?t=${past}&${its}`);
     return answer.ok ? await answer.json() : null;
   } catch {
     return null; // the server is away: the banner says so
@@ -69,11 +75,11 @@ const ask = async (url) => {
 
 const PARTS = {
   async alert(id) {
-    const alert = await ask(`/api/alert?id=${encodeURIComponent(id)}`);
+    const alert = await ask('alert', id);
     if (!alert) return null;
     const now = tools.now();
     const label = inLanguage(alert.label);
-    const value = (one) => (one === null ? '' : measured(one, alert.unit));
+    const value = (one) => (one === null ? '' : amount(alert, one));
     const parts = [
       heading((label ? `${label} · ` : '') + inLanguage(alert.title), alert.severity),
       element('p', 'place', alert.commune_name || words('outside')),
@@ -102,6 +108,11 @@ const PARTS = {
       if (one.doubts.length) row.append(element('span', 'doubts', `? ${doubtWords(one.doubts)}`));
       return row;
     })));
+    if (alert.said?.length) parts.push(element('h3', '', words('said')), list(alert.said.map(({ by, time, text }) => {
+      const row = element('li');
+      row.append(element('strong', '', by), element('span', '', moment(time, now)), element('p', 'said', text));
+      return row;
+    })));
     if (alert.simulated) parts.push(element('em', '', words('simulatedShort')));
     return parts;
   },
@@ -111,7 +122,7 @@ const PARTS = {
     if (!incident) return null;
     const now = tools.now();
     const units = new Map(tools.alerts().map((alert) => [alert.id, alert]));
-    const unit = units.get(incident.members[0]?.alert)?.unit ?? '';
+    const its = units.get(incident.members[0]?.alert) ?? { unit: '', measure: '' };
     const evidence = Object.entries(incident.evidence).map(([stream, n]) => `${words(`layer_${stream}`)} ${n}`).join(' · ');
     return [
       heading(inLanguage(incident.title), incident.severity),
@@ -124,7 +135,7 @@ const PARTS = {
       ]),
       ...(incident.peaks.length ? [element('h3', '', words('highWater')), list(incident.peaks.map((peak) => {
         const row = element('li');
-        row.append(sign(peak.severity), element('strong', '', peak.value === null ? '' : measured(peak.value, unit)),
+        row.append(sign(peak.severity), element('strong', '', peak.value === null ? '' : amount(its, peak.value)),
           element('span', '', ` ${peak.time ? moment(peak.time, now) : ''} · `), link('source', peak.subject));
         return row;
       }))] : []),
@@ -142,8 +153,8 @@ const PARTS = {
     const commune = tools.commune(code);
     if (!commune) return null;
     const [live, all] = commune.coverage;
-    const open = tools.alerts().filter((alert) => alert.commune === code);
-    return [
+    const open = tools.alerts().filter((alert) => liesIn(alert, code));
+    const parts = [
       heading(commune.name, commune.severity),
       element('p', live ? 'place' : 'doubts', words(live ? 'watched' : all ? 'unwatched' : 'noSensors', { live, all })),
       element('h3', '', words(open.length ? 'communeAlerts' : 'noAlerts')),
@@ -153,10 +164,17 @@ const PARTS = {
         return row;
       })),
     ];
+    if (mayAct() && tools.past() === null) {
+      const button = element('button', 'to', words('openHere'));
+      button.type = 'button';
+      button.addEventListener('click', showForm);
+      parts.push(button);
+    }
+    return parts;
   },
 
   async source(id) {
-    const source = await ask(`/api/source?id=${encodeURIComponent(id)}`);
+    const source = await ask('source', id);
     if (!source) return null;
     const now = tools.now();
     const { event } = source;

@@ -2,7 +2,7 @@
 // unseen but is counted and heard, and after some minutes without a hand the page returns to it.
 
 import { element, SEVERITIES, sign } from './signs.js';
-import { addWords, moment, words } from './texts.js';
+import { addWords, hourMinute, moment, words } from './texts.js';
 import { onTheme, paint } from './theme.js';
 
 addWords({
@@ -42,6 +42,8 @@ let extremeBefore = 0;
 let state = () => '';
 
 export const isShown = () => shown;
+/** The time that is shown while the past is, ms since 1970. */
+export const shownTime = () => shownAt;
 
 /** Begin. `show` is called with the picture of a time that is past, `live` when the present is wanted again. */
 export function startHistory({ show, live }) {
@@ -224,20 +226,42 @@ export function say() {
   }
 }
 
+const HOURS = [1, 2, 3, 6, 12, 24]; // between two marks of the strip's axis
+const MARK_REM = 4; // the least room that one needs
+
+// Whole hours of local time, as many as there is room for.
+function drawAxis(pen, first, span, width, height, rem) {
+  const step = HOURS.find((hours) => (hours * 60 * width) / span >= MARK_REM * rem) ?? HOURS[HOURS.length - 1];
+  pen.fillStyle = pen.strokeStyle = paint('quiet');
+  pen.font = `400 ${rem}px "Be Vietnam Pro", sans-serif`;
+  pen.textAlign = 'center';
+  pen.textBaseline = 'alphabetic';
+  const ahead = 7 * 60; // Asia/Ho_Chi_Minh
+  const every = step * 60;
+  for (let minute = Math.ceil((first + ahead) / every) * every - ahead; minute <= first + span; minute += every) {
+    const x = ((minute - first) / span) * width;
+    pen.fillRect(Math.round(x), height, 1, 0.3 * rem);
+    if (x > 2 * rem && x < width - 2 * rem) pen.fillText(hourMinute(minute * MINUTE_MS), x, height + 1.2 * rem);
+  }
+}
+
 // Minute by minute how many alerts were open, the worst at the bottom: where to look.
 function drawStrip() {
   const strip = byId('history-strip');
-  const { clientWidth: width, clientHeight: height } = strip;
+  const { clientWidth: width, clientHeight: whole } = strip;
   if (!width || !frames.length) return;
   const scale = window.devicePixelRatio || 1;
   strip.width = width * scale;
-  strip.height = height * scale;
+  strip.height = whole * scale;
+  const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const height = whole - 1.4 * rem;
   const pen = strip.getContext('2d');
   pen.scale(scale, scale);
   pen.fillStyle = paint('map-fill');
   pen.fillRect(0, 0, width, height);
   const first = frames[0][0];
   const span = Math.max(1, frames[frames.length - 1][0] - first);
+  drawAxis(pen, first, span, width, height, rem);
   const top = Math.max(6, ...frames.map((row) => row[1] + row[2] + row[3] + row[4]));
   const column = Math.max(1, width / span);
   for (const row of frames) {

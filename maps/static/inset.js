@@ -1,9 +1,9 @@
 // The dense part of the city drawn larger, in a corner of the map that is empty: where communes are so small that their
 // names do not fit. Which part that is follows from the boundaries, the size of the map and the size of the names.
 
-import { allCommunes, communeAt, hatched, placeLabels, shortName, shownOf } from './communes.js';
+import { allCommunes, communeAt, hatched, nameElsewhere, placeLabels, shortName, shownOf } from './communes.js';
 import { coveredBoxes } from './cover.js';
-import { colour, digit, edge, element, rank } from './signs.js';
+import { colour, drawSign, edge, element, rank } from './signs.js';
 import { onTheme, paint } from './theme.js';
 import { words } from './texts.js';
 
@@ -23,7 +23,10 @@ let named = [];
 let planned = '';
 let settling = 0;
 
+/* global L */
 const map = window.map_wall;
+// Where the inset is, on the map.
+const outline = L.rectangle([[0, 0], [0, 0]], { pane: 'communes', interactive: false, fill: false, weight: 1.5 });
 const south = (lat) => -(180 / Math.PI) * Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360));
 const north = (y) => (360 / Math.PI) * Math.atan(Math.exp((-y * Math.PI) / 180)) - 90;
 
@@ -190,7 +193,12 @@ function emptiest(part, at, width, height) {
 
 function draw() {
   named = [];
-  if (!extent) return;
+  const alerted = new Set();
+  showOutline();
+  if (!extent) {
+    nameElsewhere(alerted);
+    return;
+  }
   const ratio = window.devicePixelRatio || 1;
   canvas.width = extent.width * ratio;
   canvas.height = extent.height * ratio;
@@ -207,8 +215,22 @@ function draw() {
   // The worst last, over the outlines of its neighbours; names the other way round.
   for (const commune of [...seen].sort((a, b) => weight(b) - weight(a))) drawCommune(pen, commune, shownOf(commune.commune));
   const taken = [];
-  for (const commune of [...seen].sort((a, b) => weight(a) - weight(b))) drawName(pen, commune, severityOf(commune), taken);
+  for (const commune of [...seen].sort((a, b) => weight(a) - weight(b))) {
+    if (drawName(pen, commune, severityOf(commune), taken)) alerted.add(commune.code);
+  }
+  nameElsewhere(alerted);
   canvas.setAttribute('aria-label', words('inset', { names: named.join(', ') }));
+}
+
+function showOutline() {
+  if (!extent) {
+    outline.remove();
+    return;
+  }
+  const { x, y, scale, width, height } = extent;
+  outline.setBounds([[north(y + height / scale), x], [north(y), x + width / scale]]);
+  outline.setStyle({ color: paint('control') });
+  outline.addTo(map).bringToFront();
 }
 
 function drawCommune(pen, { rings }, { severity, unknown }) {
@@ -226,7 +248,7 @@ function drawCommune(pen, { rings }, { severity, unknown }) {
   if (severity || unknown) { // as the map has it
     pen.globalAlpha = severity ? Number(paint('map-alerted')) : 1;
     const ground = severity ? colour(severity) : paint('map-fill');
-    pen.fillStyle = unknown ? hatched(ground, paint(severity ? 'ground' : 'map-line')) : ground;
+    pen.fillStyle = unknown ? hatched(ground, paint(severity ? 'ground' : 'hatch')) : ground;
     pen.fill('evenodd');
     pen.globalAlpha = 1;
   }
@@ -235,12 +257,14 @@ function drawCommune(pen, { rings }, { severity, unknown }) {
   pen.stroke();
 }
 
+// Whether there was room.
 function drawName(pen, { short, x, y }, severity, taken) {
-  const text = severity ? `${digit(severity)} ${short}` : short;
   pen.font = labelFont(Boolean(severity));
-  pen.textAlign = 'center';
+  pen.textAlign = 'left';
   pen.textBaseline = 'middle';
-  const half = pen.measureText(text).width / 2;
+  const mark = severity ? size(true) * 0.95 : 0;
+  const before = severity ? mark + size(true) * 0.35 : 0;
+  const half = (before + pen.measureText(short).width) / 2;
   const line = size(Boolean(severity)) * 1.2;
   let [left, top] = [(x - extent.x) * extent.scale - half, (y - extent.y) * extent.scale - line / 2];
   if (severity) { // it must be read: into the frame, and out of the way of others
@@ -256,11 +280,13 @@ function drawName(pen, { short, x, y }, severity, taken) {
     pen.lineJoin = 'round';
     pen.lineWidth = 4;
     pen.strokeStyle = paint('halo');
-    pen.strokeText(text, left + half, (box.top + box.bottom) / 2);
+    pen.strokeText(short, left + before, (box.top + box.bottom) / 2);
     pen.fillStyle = paint(severity ? 'name-strong' : 'name-quiet');
-    pen.fillText(text, left + half, (box.top + box.bottom) / 2);
-    return;
+    pen.fillText(short, left + before, (box.top + box.bottom) / 2);
+    if (severity) drawSign(pen, severity, left, (box.top + box.bottom - mark) / 2, mark);
+    return true;
   }
+  return false;
 }
 
 /** For tests: what it shows and how much larger, null where it shows nothing. */

@@ -5,11 +5,12 @@ import { addWords } from './texts.js';
 addWords({
   vi: {
     layer_traffic: 'Giao thông', layer_flood: 'Mực nước', layer_camera: 'Camera', layer_alerts: 'Cảnh báo',
-    layer_incidents: 'Sự cố', layer_blind: 'Vùng không quan sát được',
-    blind: 'Không có trạm nào gửi dữ liệu', doubtfulDot: 'Số đo đáng ngờ', silentDot: 'Trạm im lặng',
+    layer_report: 'Phản ánh', layer_incidents: 'Sự cố', layer_blind: 'Vùng không quan sát được',
+    blind: 'Không trạm nào gửi dữ liệu: {n}/{all}', said: 'Ghi chú của trực ban', doubtfulDot: 'Số đo đáng ngờ', silentDot: 'Trạm im lặng',
     incidentDot: 'Sự cố',
-    filters: 'Lọc bản đồ', filterSeverities: 'Mức cảnh báo', filterCommune: 'Phường, xã', everyCommune: 'Tất cả',
-    find: 'Tìm trạm theo mã', found: '{n} trạm', filtered: 'BẢN ĐỒ ĐANG LỌC', filterReset: 'Bỏ lọc',
+    filters: 'Lọc · Lớp bản đồ', filterSeverities: 'Mức cảnh báo', filterCommune: 'Phường, xã', everyCommune: 'Tất cả',
+    filterStreams: 'Nguồn', layers: 'Lớp bản đồ', find: 'Tìm trạm theo mã', found: '{n} trạm', filtered: 'ĐANG LỌC',
+    filterReset: 'Bỏ lọc', sifted: 'ĐANG LỌC: ẩn {n} cảnh báo', siftedNone: 'ĐANG LỌC: không ẩn cảnh báo nào',
     details: 'Chi tiết', closeDetails: 'Đóng',
     link: 'Liên kết', gone: 'Không còn hiển thị: {what}',
     state: 'Trạng thái', normal: 'bình thường', silentFor: 'im lặng', neverHeard: 'chưa từng có dữ liệu',
@@ -29,11 +30,12 @@ addWords({
   },
   en: {
     layer_traffic: 'Traffic', layer_flood: 'Water', layer_camera: 'Cameras', layer_alerts: 'Alerts',
-    layer_incidents: 'Incidents', layer_blind: 'Blind spots',
-    blind: 'No sensor is heard', doubtfulDot: 'Doubtful reading', silentDot: 'Silent sensor',
+    layer_report: 'Reports', layer_incidents: 'Incidents', layer_blind: 'Blind spots',
+    blind: 'No sensor is heard: {n} of {all}', said: 'Comments', doubtfulDot: 'Doubtful reading', silentDot: 'Silent sensor',
     incidentDot: 'Incident',
-    filters: 'Filter the map', filterSeverities: 'Severity', filterCommune: 'Commune', everyCommune: 'All',
-    find: 'Find a sensor by id', found: '{n} sensors', filtered: 'THE MAP IS FILTERED', filterReset: 'Show all',
+    filters: 'Filters · Layers', filterSeverities: 'Severity', filterCommune: 'Commune', everyCommune: 'All',
+    filterStreams: 'Streams', layers: 'Layers', find: 'Find a sensor by id', found: '{n} sensors', filtered: 'FILTERED',
+    filterReset: 'Show all', sifted: 'FILTERED: {n} alerts hidden', siftedNone: 'FILTERED: no alert hidden',
     details: 'Details', closeDetails: 'Close',
     link: 'Link', gone: 'Not shown any more: {what}',
     state: 'State', normal: 'normal', silentFor: 'silent', neverHeard: 'never heard',
@@ -52,8 +54,3 @@ addWords({
     m_confidence: 'Confidence', mapHelp: 'Map. Keys [ and ]: previous and next abnormal point. Enter: details. Esc: whole city.',
   },
 });
-
-const UNITS = { speed_kmh: 'km/h', flow_vph: 'veh/h', level_m: 'm', road_depth_m: 'm', rain_mm: 'mm', salinity_permille: '‰' };
-
-/** The unit of a measure; empty where it has none. */
-export const unitOf = (measure) => UNITS[measure] ?? '';

@@ -1,6 +1,7 @@
 // Operators at the wall: signing in, giving commands, and what became of them. A command is pending from the click
 // until its outcome comes with the changes of the picture; what the alert is then, its own record says.
 
+import { openingButton, startOpening } from './opening.js';
 import { plain } from './plain.js';
 import { element } from './signs.js';
 import { reasonWords, words } from './texts.js';
@@ -16,10 +17,13 @@ const byId = (id) => document.getElementById(id);
 let me = { sign_in: false, operator: null };
 let known = false; // whether the server has said who is signed in
 let changed = () => {};
-let pending = []; // {id, alert, about, action, at, late}; the id comes with the server's answer
+let pending = []; // {id, alert, about, action, at, late, group}; the id comes with the server's answer
 const early = new Map(); // outcomes by command, in case one is quicker than the answer that gives its id
 let notice = { text: () => '', bad: false, at: 0 };
 let saying = null; // what the dialog for a text will send
+
+/** Whether somebody is signed in who may handle alerts. */
+export const mayAct = () => Boolean(me.operator) && me.operator.role !== 'viewer';
 
 /** Ask who is signed in, and listen to the dialogs. `onChange` is called when rows may look different. */
 export function start(onChange) {
@@ -38,6 +42,7 @@ export function start(onChange) {
     byId('say').close();
     give(saying.action, saying.alert, { text }, saying.about);
   });
+  startOpening((opening, about) => give('open', { id: '' }, { opening }, about));
   askWho();
 }
 
@@ -82,6 +87,7 @@ export function showAccount() {
   button.addEventListener('click', me.operator ? signOut : openSignIn);
   const parts = [button];
   if (me.operator) parts.unshift(element('strong', '', me.operator.name), element('span', '', words(me.operator.role)));
+  if (mayAct()) parts.splice(2, 0, openingButton());
   account.replaceChildren(...parts);
 }
 
@@ -116,8 +122,8 @@ async function signOut() {
 
 /** The buttons of an alert for whoever is signed in: {action, to, busy}. */
 export function buttonsFor(alert) {
+  if (!mayAct()) return [];
   const { operator } = me;
-  if (!operator || operator.role === 'viewer') return [];
   const actions = [];
   const add = (action, to = '') => actions.push({ action, to, busy: isPending(alert.id, action) });
   if (alert.shelved_until !== null) add('unshelve');
@@ -130,6 +136,27 @@ export function buttonsFor(alert) {
   add('close');
   if (operator.role === 'supervisor') for (const agency of alert.awaiting) add('release', agency);
   return actions;
+}
+
+/**
+ * The button that acknowledges the alerts of an incident together: {text, name, busy, act}; null where there is no need, or
+ * nobody who may. Each alert gets a command of its own: one that has changed meanwhile is refused alone.
+ */
+export function togetherFor(alerts, about) {
+  const waiting = alerts.filter((alert) => !alert.acknowledged);
+  if (!mayAct() || waiting.length < 2) return null;
+  const n = waiting.length;
+  return { text: words('togetherShort', { n }), name: words('together', { n }), busy: waiting.every(({ id }) => isPending(id, 'acknowledge')),
+    act: () => giveAll('acknowledge', waiting, about) };
+}
+
+async function giveAll(action, alerts, about) {
+  const group = { action, about, done: 0, refused: 0, waiting: alerts.length };
+  for (const alert of alerts) {
+    if (!mayAct()) break; // the session has ended: that was said
+    if (isPending(alert.id, action)) group.waiting -= 1;
+    else await give(action, alert, {}, about, group);
+  }
 }
 
 const isPending = (alert, action) => pending.some((one) => one.alert === alert && one.action === action && !one.late);
@@ -153,11 +180,11 @@ export function act(action, alert, to, about) {
   else give(action, alert, to ? { to } : {}, about);
 }
 
-async function give(action, alert, more, about) {
-  const one = { id: null, alert: alert.id, about, action, at: performance.now(), late: false };
+async function give(action, alert, more, about, group = null) {
+  const one = { id: null, alert: alert.id, about, action, at: performance.now(), late: false, group };
   pending.push(one);
   changed();
-  const body = { action, alert: alert.id, sequence: alert.sequence, ...more };
+  const body = { action, ...(alert.id ? { alert: alert.id, sequence: alert.sequence } : {}), ...more };
   const { status, content } = await ask('POST', '/api/commands', body);
   one.id = content.id ?? null;
   if (status === 202) {
@@ -203,8 +230,12 @@ export function takeOutcomes(outcomes) {
 
 function settle(one, outcome) {
   drop(one);
-  const { action, about } = one;
-  if (outcome.outcome === 'done') say(() => words('done', { action: words(action), alert: about }), false);
+  const { action, about, group } = one;
+  if (group) {
+    group[outcome.outcome === 'done' ? 'done' : 'refused'] += 1;
+    group.waiting -= 1;
+    say(() => words('allOf', { what: `${words(action)} – ${about}`, ...group }), group.refused > 0);
+  } else if (outcome.outcome === 'done') say(() => words('done', { action: words(action), alert: about }), false);
   else {
     say(() => words('refused', { action: words(action), alert: about, reason: reasonWords(outcome.reason) }), true);
   }

@@ -4,9 +4,10 @@
 import { entriesOf, inOrder } from './groups.js';
 import { heading, makeRow, place } from './rows.js';
 import { element, SEVERITIES, sign } from './signs.js';
-import { hourMinute, inLanguage, measured, moment, number, since, words } from './texts.js';
+import { amount, hourMinute, inLanguage, moment, number, since, words } from './texts.js';
 
 const ROWS_MAX = 100;
+const ROOMY = 3; // entries of the list beside which there is room for what has ended
 const FLOOD = 10; // alerts in ten minutes that one operator can still take in
 const byId = (id) => document.getElementById(id);
 const rows = new Map(); // alert id -> {row, key, sinceElement, started, severity}
@@ -25,20 +26,6 @@ export function showCounters(counts) {
     return box;
   });
   byId('counters').replaceChildren(...boxes);
-}
-
-export function showLegend() {
-  const entries = SEVERITIES.map((severity) => {
-    const entry = element('li');
-    entry.append(sign(severity), element('span', '', words(severity)));
-    return entry;
-  });
-  for (const kind of ['report']) {
-    const entry = element('li');
-    entry.append(element('i', kind), element('span', '', words(kind)));
-    entries.push(entry);
-  }
-  byId('legend-signs').replaceChildren(...entries);
 }
 
 /**
@@ -73,7 +60,7 @@ export function showAlerts(alerts, aside, now, choose, operating, showing) {
     return made.row;
   };
   const focused = list.contains(document.activeElement) ? document.activeElement : null;
-  const order = shown.map((entry) => (entry.incident ? cardOf(entry, rowOf, now, showing.alone)
+  const order = shown.map((entry) => (entry.incident ? cardOf(entry, rowOf, now, showing.alone, operating)
     : rowOf(entry.alerts[0], null)));
   if (entries.length > ROWS_MAX) {
     order.splice(ROWS_MAX, 0, element('li', 'more', words('more', { n: entries.length - ROWS_MAX })));
@@ -83,11 +70,12 @@ export function showAlerts(alerts, aside, now, choose, operating, showing) {
   const calm = byId('calm');
   calm.hidden = entries.length > 0;
   calm.textContent = words(showing.alone ? 'noIncident' : 'calm');
+  byId('ended-frame').classList.toggle('few', shown.length > ROOMY); // what is open needs the room
   showBelow();
 }
 
 // One incident: the row of its worst alert, and, opened, its other alerts and its high waters.
-function cardOf({ id, incident, alerts }, rowOf, now, always) {
+function cardOf({ id, incident, alerts }, rowOf, now, always, operating) {
   let card = cards.get(id);
   if (!card) {
     card = { item: element('li', 'incident'), list: element('ol', 'members'), waters: element('ol', 'waters') };
@@ -99,7 +87,8 @@ function cardOf({ id, incident, alerts }, rowOf, now, always) {
     if (!opened.delete(id)) opened.add(id);
     again();
   };
-  const toggle = { text: `${open && !always ? '−' : '+'} ${summaryOf(incident, alerts)}`, open, flip };
+  const toggle = { text: `${open && !always ? '−' : '+'} ${summaryOf(incident, alerts)}`, open, flip,
+    all: operating.togetherFor(alerts, summaryOf(incident, alerts)) };
   arrange(card.list, alerts.map((alert, index) => {
     const row = rowOf(alert, index ? null : toggle);
     row.hidden = index > 0 && !open;
@@ -112,11 +101,12 @@ function cardOf({ id, incident, alerts }, rowOf, now, always) {
 }
 
 function summaryOf(incident, alerts) {
-  const parts = [words('sameIncident', { n: alerts.length })];
+  const named = inLanguage(incident.title);
+  const title = named === inLanguage(alerts[0].title) ? '' : named; // the row has said it
+  const parts = [words(title ? 'ofIncident' : 'sameIncident', { n: alerts.length })];
   const communes = new Set([...(incident.communes ?? []), ...alerts.map((alert) => alert.commune)].filter(Boolean));
   if (communes.size > 1) parts.push(words('inCommunes', { n: communes.size }));
   if (incident.peaks?.length > 1) parts.push(words('highWaters', { n: incident.peaks.length }));
-  const title = inLanguage(incident.title);
   return (title ? `${title}: ` : '') + parts.join(', ');
 }
 
@@ -132,7 +122,7 @@ function waterOf(peak, alerts, now) {
   item.append(sign(peak.severity), element('span', 'when', until === null ? words('sinceThen', { from })
     : `${from} – ${moment(until, now)}`), element('span', 'subject', name || peak.subject));
   if (peak.value !== null && peak.value !== undefined) {
-    item.append(element('strong', 'value', measured(peak.value, peak.unit ?? its.unit)));
+    item.append(element('strong', 'value', amount(its, peak.value)));
   }
   return item;
 }
@@ -175,9 +165,9 @@ export function atRest() {
   byId('alerts').scrollTop = 0;
 }
 
-/** The alarm rate, marked where it is more than anybody can follow. */
-export function showRate({ alarms_10m: ten, alarms_1h: hour }) {
-  const figure = (value) => (value === null || value === undefined ? '–' : number(value, 0));
+/** The alarm rate, marked where it is more than anybody can follow, and where it is a guess. */
+export function showRate({ alarms_10m: ten, alarms_1h: hour, alarms_about: about }) {
+  const figure = (value) => (value === null || value === undefined ? '–' : `${about ? '≈ ' : ''}${number(value, 0)}`);
   const flood = ten > FLOOD;
   const rate = byId('rate');
   const text = words('rate', { ten: figure(ten), hour: figure(hour) }) + (flood ? ` · ! ${words('alarmFlood')}` : '');

@@ -3,9 +3,20 @@
 
 import { isAside } from './groups.js';
 import { element, sign } from './signs.js';
-import { inLanguage, measured, moment, since, words } from './texts.js';
+import { amount, inLanguage, moment, since, words } from './texts.js';
 
 export const place = (alert) => alert.commune_name || words('outside');
+
+const KIND = /^(?:Phường|Xã|Thị trấn|Đặc khu)\s+/u;
+
+// The place, its kind apart: from far away there is no room for it.
+function placeName(alert) {
+  const made = element('strong', 'place');
+  const [kind = ''] = KIND.exec(place(alert)) ?? [];
+  if (kind) made.append(element('span', 'kind', kind));
+  made.append(element('span', '', place(alert).slice(kind.length)));
+  return made;
+}
 
 export function heading(alert) {
   const label = inLanguage(alert.label);
@@ -20,8 +31,8 @@ export function makeRow(alert, extra, now, choose, operating) {
   row.dataset.id = alert.id;
   const what = element('div', 'what');
   const head = element('div', 'line');
-  head.append(element('strong', 'place', place(alert)));
-  if (alert.value !== null) head.append(element('span', 'value', measured(alert.value, alert.unit)));
+  head.append(placeName(alert));
+  if (alert.value !== null) head.append(element('span', 'value', amount(alert, alert.value)));
   const details = element('div', 'line details');
   const facts = element('span', 'facts');
   const sinceElement = element('span', 'since', since(alert.started, now));
@@ -29,10 +40,11 @@ export function makeRow(alert, extra, now, choose, operating) {
   facts.append(element('span', 'seen', waiting ? words('waiting') : `✓ ${words('seen')}`));
   if (alert.change === 'escalated') facts.append(element('span', 'up', `▲ ${words('escalated')}`));
   if (alert.change === 'lowered') facts.append(element('span', 'down', `▼ ${words('lowered')}`));
-  facts.append(sinceElement, element('span', 'begun', moment(alert.started, now)), element('span', 'subject', subject));
+  facts.append(sinceElement);
   if (alert.bound !== null) {
-    facts.append(element('span', 'bound', words('threshold', { value: measured(alert.bound, alert.unit) })));
+    facts.append(element('span', 'bound', words('threshold', { value: amount(alert, alert.bound) })));
   }
+  facts.append(element('span', 'begun', moment(alert.started, now)), element('span', 'subject', subject));
   details.append(facts);
   if (alert.simulated) details.append(element('span', 'made', words('simulatedShort')));
   what.append(head, element('p', 'title', heading(alert)), details);
@@ -55,8 +67,12 @@ export function makeRow(alert, extra, now, choose, operating) {
 function marksOf(alert, { pending, toggle }, now) {
   const marks = [];
   const mark = (name, text) => marks.push(element('span', `mark ${name}`, text));
-  if (toggle) marks.push(makeToggle(toggle));
   if (alert.overdue) mark('overdue', `! ${words('overdue')}`);
+  if (toggle) {
+    const together = element('div', 'together'); // in one line, whatever the incident is called
+    together.append(...marks, ...makeToggle(toggle));
+    marks.splice(0, marks.length, together);
+  }
   if (alert.acknowledged) {
     const { by, time } = alert.acknowledged;
     mark('acknowledged', `✓ ${words('acknowledgedBy', { by, time: moment(time, now) })}`);
@@ -79,9 +95,26 @@ function marksOf(alert, { pending, toggle }, now) {
   return marks;
 }
 
-// Opens and closes the incident whose first alert this is; where all are open, says what it is alone.
-function makeToggle({ text, open, flip }) {
-  if (!flip) return element('span', 'mark', text);
+// Opens and closes the incident whose first alert this is; where all are open, says what it is alone. `all`
+// acknowledges its alerts together, where whoever is signed in may: {text, name, busy, act}.
+function makeToggle({ text, open, flip, all }) {
+  const parts = [flip ? makeFlip(text, open, flip) : element('span', 'mark', text)];
+  if (all) {
+    const button = element('button', 'all', all.text);
+    button.type = 'button';
+    button.ariaLabel = button.title = all.name;
+    button.disabled = all.busy;
+    button.dataset.action = 'acknowledge-all';
+    button.addEventListener('click', (event) => {
+      event.stopPropagation();
+      all.act();
+    });
+    parts.push(button);
+  }
+  return parts;
+}
+
+function makeFlip(text, open, flip) {
   const button = element('button', 'toggle', text);
   button.type = 'button';
   button.ariaExpanded = String(open);

@@ -22,6 +22,28 @@ export const edge = (severity) => paint(`${severity}-edge`);
 export const digit = (severity) => SIGNS[severity].digit;
 export const rank = (severity) => SEVERITIES.indexOf(severity);
 
+/** Draw the sign of a severity on a canvas, its upper left corner at (x, y), as wide as `size`. */
+export function drawSign(pen, severity, x, y, size) {
+  const { shape, y: middle } = SIGNS[severity];
+  pen.save();
+  pen.translate(x, y);
+  pen.scale(size / 24, size / 24);
+  const path = new Path2D(shape);
+  pen.fillStyle = colour(severity);
+  pen.fill(path);
+  if (paint('sign-edge') !== 'none') {
+    pen.strokeStyle = paint('sign-edge');
+    pen.lineWidth = 1.4;
+    pen.stroke(path);
+  }
+  pen.fillStyle = paint('ink');
+  pen.font = '700 13px "Be Vietnam Pro", sans-serif';
+  pen.textAlign = 'center';
+  pen.textBaseline = 'alphabetic';
+  pen.fillText(digit(severity), 12, middle + 4.7);
+  pen.restore();
+}
+
 /** The sign of a severity, as an element. */
 export function sign(severity) {
   const { shape, y } = SIGNS[severity];

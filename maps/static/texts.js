@@ -49,16 +49,17 @@ const WORDS = {
     language: 'English',
     otherLanguage: 'en',
     locale: 'vi-VN',
-    unit_vehicles: 'xe',
+    unit_vehicles: 'xe', unit_vph: 'xe/giờ', unit_alerts: 'cảnh báo', unit_reports: 'phản ánh', unit_streams: 'luồng',
     configurationError: 'CẤU HÌNH MỚI CÓ LỖI; cấu hình cũ vẫn có hiệu lực – {where}: {what}',
-    readOnly: 'Chỉ xem: chưa có tệp người vận hành',
+    readOnly: 'Chỉ xem: chưa có tệp trực ban',
     signIn: 'Đăng nhập', signOut: 'Đăng xuất', id: 'Tên đăng nhập', password: 'Mật khẩu', cancel: 'Hủy', send: 'Gửi',
-    viewer: 'người xem', operator: 'người vận hành', supervisor: 'trưởng ca',
+    viewer: 'người xem', operator: 'trực ban', supervisor: 'trưởng ca',
     acknowledge: 'Xác nhận', assign: 'Nhận việc', shelve: 'Gác 30 phút', unshelve: 'Bỏ gác', comment: 'Ghi chú',
     close: 'Đóng', release: 'Phát hành', open: 'Mở cảnh báo',
     sayComment: 'Ghi chú', sayClose: 'Lý do đóng',
     acknowledgedBy: 'Đã xác nhận: {by} {time}', assignedTo: 'Phụ trách: {to}', shelvedUntil: 'Gác đến {time}',
-    overdue: 'QUÁ HẠN XÁC NHẬN', comments: '{n} ghi chú', sameIncident: 'Cùng sự cố: {n} cảnh báo',
+    overdue: 'QUÁ HẠN', comments: '{n} ghi chú', sameIncident: 'Sự cố: {n} cảnh báo', ofIncident: '{n} cảnh báo',
+    together: 'Xác nhận cả {n}', togetherShort: '✓ cả {n}', allOf: '{what}: {done} xong, {refused} bị từ chối, {waiting} đang chờ',
     awaiting: 'Chờ phát hành: {to}',
     possible: 'Có thể', likely: 'Nhiều khả năng',
     doubted: 'Số đo đáng ngờ: {why}',
@@ -70,7 +71,7 @@ const WORDS = {
     pending: 'Đang chờ kết quả: {action}', pendingLate: 'Chưa có kết quả sau {n} s: {action}',
     done: 'Đã xong: {action} – {alert}', refused: 'Bị từ chối: {action} – {alert}: {reason}',
     failed: 'Không gửi được: {action} – {alert}: {reason}',
-    reason_unknown_operator: 'cấu hình đang dùng chưa có người vận hành này',
+    reason_unknown_operator: 'cấu hình đang dùng chưa có trực ban này',
     reason_not_allowed: 'vai trò không được phép',
     reason_unknown_alert: 'không còn cảnh báo này',
     reason_stale: 'cảnh báo đã thay đổi, hãy xem lại rồi thử lại',
@@ -95,7 +96,7 @@ const WORDS = {
     reason_wrong_password: 'Sai tên đăng nhập hoặc mật khẩu',
     reason_too_long: 'nội dung quá dài', reason_too_slow: 'đường truyền quá chậm',
     reason_too_many_attempts: 'Sai quá nhiều lần; thử lại sau {seconds} s',
-    reason_sign_in_off: 'Chưa có tệp người vận hành',
+    reason_sign_in_off: 'Chưa có tệp trực ban',
   },
   en: {
     simulated: 'SIMULATED / MÔ PHỎNG',
@@ -143,7 +144,7 @@ const WORDS = {
     language: 'Tiếng Việt',
     otherLanguage: 'vi',
     locale: 'en-GB',
-    unit_vehicles: 'vehicles',
+    unit_vehicles: 'vehicles', unit_vph: 'vehicles/h', unit_alerts: 'alerts', unit_reports: 'reports', unit_streams: 'streams',
     configurationError: 'THE NEW CONFIGURATION HAS AN ERROR; the old one stays in force – {where}: {what}',
     readOnly: 'View only: no file of operators',
     signIn: 'Sign in', signOut: 'Sign out', id: 'Operator', password: 'Password', cancel: 'Cancel', send: 'Send',
@@ -152,7 +153,8 @@ const WORDS = {
     comment: 'Comment', close: 'Close', release: 'Release', open: 'Open an alert',
     sayComment: 'Comment', sayClose: 'Reason for closing',
     acknowledgedBy: 'Acknowledged: {by} {time}', assignedTo: 'Assigned: {to}', shelvedUntil: 'Shelved until {time}',
-    overdue: 'OVERDUE', comments: '{n} comments', sameIncident: 'Same incident: {n} alerts',
+    overdue: 'OVERDUE', comments: '{n} comments', sameIncident: 'Incident: {n} alerts', ofIncident: '{n} alerts',
+    together: 'Acknowledge all {n}', togetherShort: '✓ all {n}', allOf: '{what}: {done} done, {refused} refused, {waiting} pending',
     awaiting: 'Awaits release: {to}',
     possible: 'Possible', likely: 'Likely',
     doubted: 'Doubtful reading: {why}',
@@ -271,10 +273,28 @@ export function measured(value, unit) {
   return name ? `${text}\u00a0${name}` : text;
 }
 
+const UNITS = { speed_kmh: 'km/h', flow_vph: 'vph', level_m: 'm', road_depth_m: 'm', rain_mm: 'mm', salinity_permille: '‰' };
+
+/** The unit of a measure; empty where it has none. */
+export const unitOf = (measure) => UNITS[measure] ?? '';
+
+// What is counted, by the measure of an alert without a unit.
+const COUNTED = { events: 'reports', inputs: 'streams' };
+
+/** A value of an alert: a length of time in words, a count with what is counted, a share of a commune as a percentage. */
+export function amount({ unit, measure }, value) {
+  if (unit === 's') return value < 60 ? measured(value, unit) : span(Math.floor(value / 60));
+  if (unit || measure in COUNTED) return measured(value, unit || COUNTED[measure]);
+  return unitOf(measure) ? `${number(value * 100, 0)}\u00a0%` : measured(value, unit);
+}
+
 /** How long ago `from` was at `now`, both in ms; empty where it is not in the past. */
 export function since(from, now) {
   if (now === null || from > now) return '';
-  const minutes = Math.floor((now - from) / 60000);
+  return span(Math.floor((now - from) / 60000));
+}
+
+function span(minutes) {
   if (minutes < 1) return words('underMinute');
   if (minutes < 60) return words('minutes', { n: minutes });
   if (minutes < 2 * 1440) return words('hours', { h: Math.floor(minutes / 60), m: minutes % 60 });

@@ -1,6 +1,7 @@
 // The wall: follows the server's events, keeps what they say, and shows it.
 
 import * as city from './city.js';
+import { onFilters, passes, showSieve } from './filters.js';
 import * as history from './history.js';
 import { isAside, liesIn } from './groups.js';
 import { insetDrawn, plan, startInset } from './inset.js';
@@ -81,6 +82,7 @@ function takeSnapshot(snapshot) {
   city.showIncidents(snapshot.incidents, [], true);
   city.showReports(snapshot.reports, true, oldestReport(), now);
   showAll();
+  city.showDetails();
 }
 
 function takeChanges(changes) {
@@ -106,7 +108,7 @@ function takeChanges(changes) {
   city.showReports(changes.reports, false, oldest, now);
   if (changes.alerts.length || changes.gone.length || changes.sources.length || changes.incidents?.length) showAlerts();
   if (changes.alerts.length || changes.gone.length) panel.showCounters(latest.counts);
-  if (changes.ended) panel.showEnded(ended, now());
+  if (changes.ended) panel.showEnded(ended.filter(passes), now());
   showMoment();
 }
 
@@ -126,9 +128,9 @@ function showAll() {
   byId('title').textContent = document.title = byId('title').dataset[currentLanguage()];
   byId('language').textContent = words('language');
   showSound();
-  panel.showLegend();
+  city.showBlind();
   panel.showCounters(latest.counts);
-  panel.showEnded(ended, now());
+  panel.showEnded(ended.filter(passes), now());
   operating.showAccount();
   showAlerts();
   showMoment();
@@ -140,13 +142,16 @@ function showAll() {
 function showAlerts() {
   const { kind, commune } = currentView();
   const all = [...alerts.values()];
-  const list = commune ? all.filter((alert) => liesIn(alert, commune)) : all;
+  const its = commune ? all.filter((alert) => liesIn(alert, commune)) : all;
+  const list = its.filter(passes);
   panel.showAlerts(list.filter((alert) => !isAside(alert)), asideShown ? list.filter(isAside) : [], now(), choose,
     operating, { incidents, alone: kind === 'incidents' });
+  showSieve(its.filter((alert) => !isAside(alert) && !passes(alert)));
   panel.showAside(latest.aside, asideShown);
+  document.body.classList.toggle('all-simulated', all.length > 0 && all.every((alert) => alert.simulated));
   const calling = all.filter((alert) => !isAside(alert));
   city.showAlerts(calling);
-  if (!history.isShown()) sound.take(list.filter((alert) => !isAside(alert)));
+  if (!history.isShown()) sound.take(its.filter((alert) => !isAside(alert)));
 }
 
 function choose(alert) {
@@ -276,12 +281,19 @@ document.addEventListener('keydown', (event) => {
 });
 
 window.wall = { drawn: city.drawn, language: currentLanguage, inset: insetDrawn, sound: sound.soundsPlayed, awake: isAwake };
+onFilters(() => {
+  panel.showEnded(ended.filter(passes), now());
+  showAlerts();
+});
 history.startHistory({ show: takeSnapshot, live: open });
 applyScreen();
 const noView = (view) => operating.say(() => words('noView', { view }), true);
 startView(noView);
 showAll();
-operating.start(showAlerts);
+operating.start(() => {
+  showAlerts();
+  city.showDetails();
+});
 sound.start(showSound);
 startKiosk(rest);
 city.loadCommunes(document.body.dataset.boundaries).then(() => {

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from maps.picture import Picture
 from tests import wallkit as kit
@@ -103,6 +103,7 @@ def test_a_click_tells_what_an_alert_rests_on(wall: kit.WallThread, browsing: Br
     details = page.locator("#details .detail")
     expect(details.locator("h2")).to_contain_text("gauge-1")
     expect(details).to_contain_text("1,50\u00a0m")
+    expect(details).to_contain_text("17:30")
     details.get_by_role("button", name="BĐ3").click()
     expect(details).to_contain_text("event-17")
     expect(details).to_contain_text("2,04\u00a0m")
@@ -170,6 +171,7 @@ def test_what_nobody_watches_is_unknown(wall: kit.WallThread, browsing: Browsing
         "['gauge-1', 'camera-1', 'traffic-1'].map((id) => window.wall.drawn().source(id).state)"
     )
     assert states == [3, 8, 16], "severe, doubtful, silent"
+    expect(page.locator("#legend-blind")).to_have_text("Không trạm nào gửi dữ liệu: 7/9")
     page.screenshot(path=kit.screenshots() / "blind.png")
     wall.passed = kit.NOON + timedelta(minutes=20)
     until(browsing, f"{blind} === 9")
@@ -182,10 +184,11 @@ def test_layers_and_filters_stand_in_the_address(wall: kit.WallThread, browsing:
     until(browsing, "window.wall.drawn().incidents === 1")
     all_signs = {"flood": 1, "camera": 1, "traffic": 1, "incident": 1, "report": 1, "alert": 1}
     assert signs(browsing) == all_signs
-    page.locator(".leaflet-control-layers").get_by_text("Camera").click()
     page.locator("#filters summary").click()
+    page.locator(".leaflet-control-layers").get_by_text("Camera").click()
     page.locator("#filter-extreme").uncheck()
-    expect(page.locator("#filters summary")).to_contain_text("BẢN ĐỒ ĐANG LỌC")
+    expect(page.locator("#filters summary")).to_contain_text("ĐANG LỌC")
+    page.screenshot(path=kit.screenshots() / "filters.png")
     expected = {"flood": 1, "traffic": 1, "incident": 1, "report": 1}
     assert signs(browsing) == expected
     address = page.url
@@ -217,9 +220,9 @@ def test_the_abnormal_can_be_walked_by_keys(wall: kit.WallThread, browsing: Brow
         expect(page.locator("#details")).to_be_visible()
         page.wait_for_timeout(300)
         seen.append(page.evaluate("location.hash"))
-    assert seen == ["#alert=a2", "#source=gauge-1", "#incident=i1", "#alert=a2"]
+    assert seen == ["#alert=a2", "#incident=i1", "#source=gauge-1", "#alert=a2"]
     page.keyboard.press("[")
-    until(browsing, "location.hash === '#incident=i1'")
+    until(browsing, "location.hash === '#source=gauge-1'")
 
 
 def test_a_source_that_moves_is_where_it_says(wall: kit.WallThread, browsing: Browsing) -> None:
@@ -237,3 +240,93 @@ def test_a_source_that_moves_is_where_it_says(wall: kit.WallThread, browsing: Br
     assert page.evaluate("window.wall.drawn().source('gauge-1').value") == 1.75
     click(browsing, 105.72, 9.96)
     expect(page.locator("#details .detail h2")).to_contain_text("gauge-1")
+
+
+def test_a_source_tells_how_old_it_is(wall: kit.WallThread, browsing: Browsing) -> None:
+    """When it was heard last and how long ago that is, in the time of the data; a silent one says that it is."""
+    wall.feed(flooded)
+    page = opened(browsing, wall, "#source=traffic-1").page
+    details = page.locator("#details .detail")
+    expect(details).to_contain_text("15:30 (2 giờ 0 phút trước)")
+    expect(details).to_contain_text("im lặng")
+
+
+def test_what_is_watched_is_known_however_late_the_map_comes(
+    wall: kit.WallThread, browsing: Browsing
+) -> None:
+    """The picture may arrive before the boundaries: a commune that is watched is no blind spot because of that."""
+    wall.feed(flooded)
+    page = browsing.page
+
+    def later(route: Route) -> None:
+        page.wait_for_function("window.wall?.drawn().sources === 3")
+        route.continue_()
+
+    page.route("**/boundaries.geojson*", later)
+    page.goto(wall.url)
+    page.wait_for_selector("body.ready", timeout=30_000)
+    assert len(page.evaluate("window.wall.drawn().blind")) == 7
+
+
+def test_filters_hide_in_the_list_and_on_the_map_and_say_so(wall: kit.WallThread, browsing: Browsing) -> None:
+    """By stream, severity and commune; the counters keep to everything, and what is hidden is counted."""
+    wall.feed(flooded)
+
+    def more(picture: Picture) -> None:
+        seen = {**EVIDENCE, "stream": "camera", "source": "camera-1"}
+        where = {"lon": 105.64, "lat": 10.06, "commune": "90005", "commune_name": "Phường Thử 5"}
+        queue = kit.alert_record(
+            "b1",
+            severity="minor",
+            subject="camera-1",
+            measure="count",
+            unit="vehicles",
+            evidence=[seen],
+            where=where,
+        )
+        picture.apply_alert(queue, "b1")
+
+    wall.feed(more)
+    page = opened(browsing, wall, "#streams=flood,report").page
+    rows = page.locator("#alerts .alert")
+    expect(rows.locator("visible=true")).to_have_count(1)
+    expect(page.locator("#sieve-text")).to_have_text("ĐANG LỌC: ẩn 1 cảnh báo4")
+    expect(page.locator("#counters .minor strong")).to_have_text("1")
+    drawn = "window.wall.drawn()"
+    until(browsing, f"{drawn}.communes['90005'] === null && {drawn}.communes['90009'] === 'extreme'")
+    assert "camera" not in signs(browsing)
+    page.screenshot(path=kit.screenshots() / "filtered.png")
+    page.locator("#sieve-reset").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#sieve")).to_be_hidden()
+    until(browsing, f"{drawn}.communes['90005'] === 'minor'")
+    page.locator("#filters summary").focus()
+    page.keyboard.press("Enter")
+    page.locator("#filter-commune").focus()
+    page.locator("#filter-commune").select_option("90005")
+    expect(rows.locator("visible=true")).to_have_count(1)
+    expect(rows.locator("visible=true")).to_have_attribute("data-id", "b1")
+    assert signs(browsing) == {"camera": 1, "traffic": 1}, "those of the commune"
+    page.locator("#filter-minor").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#calm")).to_be_visible()
+    expect(page.locator("#sieve-text")).to_contain_text("ẩn 3 cảnh báo")
+    assert "streams" not in page.url
+    assert "in=90005" in page.url
+    assert browsing.errors == []
+
+
+def test_an_incident_calls_for_no_more_than_its_alerts(wall: kit.WallThread, browsing: Browsing) -> None:
+    """Its sign has the severity of the worst that asks for attention; with all put aside there is none."""
+    wall.feed(flooded)
+    page = opened(browsing, wall).page
+    until(browsing, "window.wall.drawn().signs.incident === 1")
+
+    def suppress(picture: Picture) -> None:
+        for id, severity in (("a1", "severe"), ("a2", "extreme")):
+            record = kit.alert_record(id, severity=severity, incident="i1", sequence=2, suppressed="limit:x")
+            picture.apply_alert(record, id)
+
+    wall.feed(suppress)
+    until(browsing, "!window.wall.drawn().signs.incident")
+    assert page.evaluate("window.wall.drawn().incidents") == 1

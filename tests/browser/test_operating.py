@@ -257,11 +257,11 @@ def test_what_stands_beside_a_measurement_is_said(wall: kit.WallThread, browsing
     wall.feed(apply)
     marks = page.locator('.alert[data-id="a1"] .marks')
     for text in (
-        "QUÁ HẠN XÁC NHẬN",
+        "QUÁ HẠN",
         f"Phụ trách: {HOSTILE}",
         "Có thể",
         "Số đo đáng ngờ: không đổi quá lâu, ngoài khoảng hợp lý",
-        "Cùng sự cố: 2 cảnh báo",
+        "Sự cố: 2 cảnh báo",
         "1 ghi chú",
     ):
         expect(marks).to_contain_text(text)
@@ -294,5 +294,104 @@ def test_without_operators_the_wall_says_that_it_only_shows(browsing: Browsing) 
     with kit.WallThread(kit.small_shell()) as wall:
         wall.feed(lambda picture: picture.apply_alert(kit.alert_record("a1"), "a1"))
         page = opened(browsing, wall)
-        expect(page.locator("#account")).to_have_text("Chỉ xem: chưa có tệp người vận hành")
+        expect(page.locator("#account")).to_have_text("Chỉ xem: chưa có tệp trực ban")
         expect(page.locator("#account-button")).to_have_count(0)
+
+
+def test_an_operator_opens_an_alert_by_hand(wall: kit.WallThread, browsing: Browsing) -> None:
+    """By the keyboard alone, at a commune of his choice; nothing is sent without words or without a place."""
+    page = opened(browsing, wall)
+    expect(page.locator("#open-button")).to_have_count(0)
+    sign_in(page)
+    page.locator("#open-button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#open-vi")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#opening")).to_be_visible()
+    page.keyboard.type(f"{HOSTILE} Cháy chợ")
+    page.keyboard.press("Enter")
+    expect(page.locator("#opening"), "there is no place yet").to_be_visible()
+    page.locator("#open-hazard").select_option("fire")
+    page.locator("#open-severity").select_option("extreme")
+    page.locator("#open-commune").select_option(label="Phường Thử 5")
+    page.screenshot(path=kit.screenshots() / "opening.png")
+    page.locator("#open-form button[type=submit]").click()
+    command = sent(wall)
+    opening = command.opening
+    assert opening is not None
+    assert (command.action, command.alert, command.sequence) == ("open", "", None)
+    assert (opening.hazard, opening.severity) == ("fire", "extreme")
+    assert opening.title == {"vi": f"{HOSTILE} Cháy chợ"}
+    assert (opening.where.lon, opening.where.lat) == (105.65, 10.05), "the commune's own point"
+    outcome = kit.outcome_record(command, alert="manual-1", sequence=1)
+    wall.feed(lambda picture: picture.apply_outcome(outcome))
+    expect(page.locator("#notice")).to_have_text(f"Đã xong: Mở cảnh báo – Phường Thử 5, {HOSTILE} Cháy chợ")
+    assert page.evaluate("window.ran") is None
+    assert browsing.errors == []
+
+
+def test_an_alert_is_opened_where_the_map_was_clicked(wall: kit.WallThread, browsing: Browsing) -> None:
+    """From a commune's details; what was clicked earlier and is chosen no more is no place any more."""
+    page = opened(browsing, wall)
+    sign_in(page)
+    expect(page.locator("#open-button")).to_be_visible()
+    page.evaluate("map_wall.setView([10.02, 105.68], 12, {animate: false})")
+    at = page.evaluate("map_wall.latLngToContainerPoint([10.01, 105.62])")
+    page.locator("#map_wall").click(position={"x": at["x"], "y": at["y"]})
+    page.locator("#details").get_by_role("button", name="Mở cảnh báo ở đây").click()
+    assert float(page.locator("#open-lat").input_value()) == pytest.approx(10.01, abs=0.002)
+    assert float(page.locator("#open-lon").input_value()) == pytest.approx(105.62, abs=0.002)
+    expect(page.locator("#open-commune")).to_have_value("90005")
+    page.keyboard.press("Escape")
+    page.locator("#details-close").click()
+    page.locator("#open-button").click()
+    expect(page.locator("#open-lat")).to_have_value("")
+
+
+def test_an_incident_is_acknowledged_as_one(wall: kit.WallThread, browsing: Browsing) -> None:
+    """One click, a command for each alert that waits; what became of them is said as a sum."""
+
+    def apply(picture: Picture) -> None:
+        picture.apply_alert(kit.alert_record("a1", incident="i1"), "a1")
+        picture.apply_alert(kit.alert_record("a2", severity="minor", incident="i1"), "a2")
+        seen = {"by": "an", "time": kit.NOON.isoformat()}
+        picture.apply_alert(kit.alert_record("a3", severity="minor", incident="i1", acknowledged=seen), "a3")
+
+    wall.feed(apply)
+    page = opened(browsing, wall)
+    together = page.locator("button[data-action=acknowledge-all]")
+    expect(together).to_have_count(0)
+    sign_in(page)
+    expect(together).to_have_accessible_name("Xác nhận cả 2")
+    together.focus()
+    page.keyboard.press("Enter")
+    sent(wall, 2)
+    commands = [command for command, _ in wall.outbox.sent]
+    assert {(command.action, command.alert) for command in commands} == {
+        ("acknowledge", "a1"),
+        ("acknowledge", "a2"),
+    }
+    expect(together).to_be_disabled()
+
+    def answered(picture: Picture) -> None:
+        for command in commands:
+            refused = {"outcome": "refused", "reason": "stale"} if command.alert == "a2" else {}
+            picture.apply_outcome(kit.outcome_record(command, sequence=2, **refused))
+
+    wall.feed(answered)
+    expect(page.locator("#notice")).to_contain_text("1 xong, 1 bị từ chối, 0 đang chờ")
+    expect(together).to_be_enabled()
+    page.screenshot(path=kit.screenshots() / "together.png")
+
+
+def test_comments_are_read_by_whoever_is_signed_in(wall: kit.WallThread, browsing: Browsing) -> None:
+    """They are not for everybody who passes the wall; hostile ones are letters."""
+    comment = {"by": "an", "time": kit.NOON.isoformat(), "text": HOSTILE}
+    record = kit.alert_record("a1", sequence=2, comments=[comment])
+    wall.feed(lambda picture: picture.apply_alert(record, "a1"))
+    page = opened(browsing, wall, "#alert=a1")
+    expect(page.locator("#details .detail")).to_contain_text("water-level")
+    expect(page.locator("#details .said")).to_have_count(0)
+    sign_in(page)
+    expect(page.locator("#details .said")).to_have_text(HOSTILE)
+    assert page.evaluate("window.ran") is None

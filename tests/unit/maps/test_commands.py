@@ -239,6 +239,22 @@ async def test_an_alert_opened_by_hand_lies_where_the_map_says(wall: Wall) -> No
     assert await wall.post("/api/commands", forged) == (400, {"error": "not-understood"})
 
 
+async def test_what_operators_wrote_is_for_operators(wall: Wall) -> None:
+    """Whoever only looks at the wall learns how many comments there are, and no more."""
+    comment = {"by": "an", "time": kit.NOON.isoformat(), "text": "bơm đang chạy"}
+    wall.live.picture.apply_alert(kit.alert_record("a1", sequence=5, comments=[comment]), "a1", 1)
+
+    async def details() -> Any:
+        async with wall.client.get(wall.url + "/api/alert?id=a1") as answer:
+            return await answer.json()
+
+    assert "said" not in await details()
+    await wall.sign_in("viewer")
+    said = await details()
+    assert said["comments"] == 1
+    assert [(one["by"], one["text"]) for one in said["said"]] == [("an", "bơm đang chạy")]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [

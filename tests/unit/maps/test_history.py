@@ -180,6 +180,21 @@ async def test_the_past_is_served_as_the_present_is(app: web.Application) -> Non
         assert content["frames"][1][6] == [0, 2]
 
 
+async def test_details_of_the_past_are_of_the_past(app: web.Application, past: Shelf) -> None:
+    """An alert and a source as they stood then, from one look at the log; what was not there yet is not found."""
+    past.history.take_alert(kit.alert_record("a1", sequence=2, value=9.9))
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get(f"/api/history/at?t={ms(at(1))}")).status == 200
+        past.failure = KafkaConnectionError()  # whatever is asked for now is known already
+        alert = await (await client.get(f"/api/history/alert?t={ms(at(1))}&id=a1")).json()
+        assert (alert["sequence"], alert["value"]) == (1, 2.04)
+        assert "said" not in alert
+        source = await (await client.get(f"/api/history/source?t={ms(at(1))}&id=gauge-1")).json()
+        assert source["event"]["level_m"] == 1.5
+        for query in ("alert?t={t}&id=a2", "source?t={t}&id=x", "alert?t=1&id=a1", "alert?id=a1"):
+            assert (await client.get(f"/api/history/{query.format(t=ms(at(1)))}")).status == 404, query
+
+
 async def test_what_is_not_known_is_said(app: web.Application, past: Shelf) -> None:
     """404 for a time of which nothing is known, 400 for what is no time, 503 while the log does not answer."""
     async with TestClient(TestServer(app)) as client:
@@ -203,3 +218,61 @@ def test_the_timeline_of_two_days_is_small() -> None:
         history.take_frame(frame(minute, *rows))
     packed = gzip.compress(msgspec.json.encode(history.timeline()), 3)
     assert len(packed) < 60_000
+
+
+def incident(minute: int, **fields: Any) -> bytes:
+    """The last record of an incident: a1 from minute 0 on, a2 from minute 5, a high water that came in minute 8."""
+    member = {"rule": "water-level", "subject": "gauge-1", "severity": "extreme", "worst": "extreme"}
+    return kit.incident_record(
+        "i1",
+        severity="extreme",
+        worst="extreme",
+        state="closed",
+        ended=at(20).isoformat(),
+        time=at(minute).isoformat(),
+        communes=["90001", "90002"],
+        members=[
+            {**member, "alert": "a1", "since": at(0).isoformat(), "until": at(20).isoformat()},
+            {**member, "alert": "a2", "since": at(5).isoformat(), "until": at(20).isoformat()},
+        ],
+        peaks=[{"since": at(0).isoformat(), "until": at(20).isoformat(), "alerts": ["a1"], "subject": "gauge-1",
+                "severity": "extreme", "value": 2.4, "time": at(8).isoformat()}],
+        **fields,
+    )  # fmt: skip
+
+
+def test_an_incident_is_shown_as_it_stood() -> None:
+    """Nothing that came later: neither members, nor the end, nor how high the water rose; the severity is of then."""
+    first = frame(2, FrameAlert("a1", 1, "minor"))
+    second = frame(9, FrameAlert("a1", 1, "minor"), FrameAlert("a2", 1, "severe"))
+    history = filled(first, second)
+    history.take_alert(kit.alert_record("a1", incident="i1", severity="minor", worst="minor"))
+    where = {"lon": 105.65, "lat": 9.95, "commune": "90002", "commune_name": "Phường Thử 2", "province": "92"}
+    history.take_alert(kit.alert_record("a2", incident="i1", where=where))
+    assert history.at(ms(at(2))).incidents == (), "one that nothing is known of"  # type: ignore[union-attr]
+    history.take_incident(incident(20))
+    (early,), (late,) = (history.at(ms(at(minute))).incidents for minute in (2, 9))  # type: ignore[union-attr]
+    assert (early.state, early.severity, early.ended) == ("open", "minor", None)
+    assert [member.alert for member in early.members] == ["a1"]
+    assert early.communes == ["90001"]
+    assert [(peak.value, peak.until) for peak in early.peaks] == [(None, None)]
+    assert (late.severity, late.communes) == ("severe", ["90001", "90002"])
+    assert [(member.alert, member.severity, member.until) for member in late.members] == [
+        ("a1", "minor", None),
+        ("a2", "severe", None),
+    ]
+    assert [peak.value for peak in late.peaks] == [2.4]
+    picture = past_picture(history.at(ms(at(9))), []).snapshot()  # type: ignore[arg-type]
+    assert [one["id"] for one in picture["incidents"]] == ["i1"]
+
+
+def test_incidents_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that changed last stay, and one that cannot be read is counted."""
+    monkeypatch.setattr(module, "INCIDENTS_MAX", 2)
+    history = filled(frame(1, *(FrameAlert(f"a{n}", 1, "severe") for n in range(3))))
+    for number in range(3):
+        history.take_alert(kit.alert_record(f"a{number}", incident=f"i{number}"))
+        history.take_incident(kit.incident_record(f"i{number}"))
+    history.take_incident(b"{}")
+    assert [one.id for one in history.at(ms(at(1))).incidents] == ["i1", "i2"]  # type: ignore[union-attr]
+    assert history.bad == 1

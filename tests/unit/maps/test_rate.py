@@ -58,3 +58,16 @@ def test_another_run_has_its_own_rate() -> None:
     raised(picture, "a1", 5)
     picture.apply_passed(kit.passed_record(kit.NOON, run="again"), 0)
     assert counts(picture) == (0, 0)
+
+
+def test_a_rate_that_is_a_guess_says_so() -> None:
+    """After a restart only the latest record of an alert is there: the figure is marked until its hour has passed."""
+    picture = Picture()
+    picture.apply_passed(kit.passed_record(kit.NOON), 0)
+    raised(picture, "a1", 5)
+    assert picture.snapshot()["stats"]["alarms_about"] is False
+    began = (kit.NOON - timedelta(minutes=50)).isoformat()
+    raised(picture, "a2", 1, change="acknowledged", sequence=2, started=began)
+    assert picture.snapshot()["stats"]["alarms_about"] is True
+    picture.apply_passed(kit.passed_record(kit.NOON + timedelta(minutes=11)), 0)
+    assert picture.snapshot()["stats"]["alarms_about"] is False

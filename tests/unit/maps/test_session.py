@@ -59,6 +59,19 @@ def test_a_session_ends_when_unused_and_after_its_time() -> None:
     assert len(sessions) == 0
 
 
+def test_what_a_page_asks_by_itself_keeps_no_session_alive() -> None:
+    """A page that stays open is not somebody who is there: its own questions are answered, and count for nothing."""
+    clock = Clock()
+    sessions = Sessions(clock)
+    token = sessions.begin(entry())
+    for _ in range(3):
+        clock.now += IDLE_SECONDS / 4
+        assert sessions.find(token, used=False) == entry()
+    clock.now += IDLE_SECONDS / 4
+    assert sessions.find(token, used=False) is None
+    assert len(sessions) == 0
+
+
 def test_tokens_are_long_different_and_not_kept() -> None:
     """A token has 256 random bits; what the process holds would not let anybody in."""
     sessions = Sessions()

@@ -129,7 +129,7 @@ def test_the_words_exist_in_both_languages() -> None:
     """Each key of the one language is there in the other, and each that the page names is there."""
     files = texts(kit.small_shell())
     keys: list[set[str]] = [set(), set()]
-    for name in ("texts.js", "mapwords.js"):
+    for name in ("texts.js", "mapwords.js", "history.js", "opening.js"):
         blocks = re.findall(r"^  (?:vi|en): \{(.*?)^  \},", files[f"/assets/{name}"], re.M | re.S)
         assert len(blocks) == 2
         for known, words in zip(keys, blocks, strict=True):
