@@ -7,7 +7,7 @@ from alerts.commands import Refusal
 #: Why a command was refused, in Vietnamese and in English.
 REASONS: dict[Refusal, tuple[str, str]] = {
     "unknown-operator": (
-        "cấu hình đang dùng chưa có người vận hành này",
+        "cấu hình đang dùng chưa có trực ban này",
         "the configuration in force does not name this operator",
     ),
     "not-allowed": ("vai trò không được phép", "the operator's role may not do this"),

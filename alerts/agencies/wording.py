@@ -47,7 +47,7 @@ DOUBT_WORDS: dict[str, Text] = {
 }
 #: Why an alert was closed without its measure clearing it.
 REASON_WORDS: dict[str, Text] = {
-    "operator": {"vi": "nhân viên trực đã đóng", "en": "an operator closed it"},
+    "operator": {"vi": "trực ban đã đóng", "en": "an operator closed it"},
     "expired": {
         "vi": "không còn tin báo mới trong thời hạn",
         "en": "nothing more was reported within its time",
@@ -65,6 +65,12 @@ REASON_WORDS: dict[str, Text] = {
     },
 }
 
+#: Units that are words; all others are signs, the same in every language.
+_UNIT_WORDS: dict[str, Text] = {
+    "vehicles": {"vi": "xe", "en": "vehicles"},
+    "alerts": {"vi": "cảnh báo", "en": "alerts"},
+}
+
 _SIMULATED: Text = {"vi": "Dữ liệu mô phỏng.", "en": "Simulated data."}
 _APPROXIMATE: Text = {
     "vi": "Địa giới hành chính dùng ở đây là gần đúng.",
@@ -74,7 +80,7 @@ _NO_LEVEL: Text = {
     "vi": "Cảnh báo do quy tắc tự động đưa ra từ số liệu; không phải là công bố cấp độ rủi ro thiên tai.",
     "en": "Raised by an automatic rule on observations; no declaration of a disaster-risk level.",
 }
-_BY_HAND: Text = {"vi": "Do nhân viên trực nhập.", "en": "Entered by an operator."}
+_BY_HAND: Text = {"vi": "Do trực ban nhập.", "en": "Entered by an operator."}
 
 
 def text(texts: Text, language: str, otherwise: str = "") -> str:
@@ -215,6 +221,7 @@ def _end(message: AgencyAlert, language: str) -> str:
 def number(value: float, unit: str, language: str) -> str:
     """A value with its unit, as a language writes it."""
     digits = f"{value:g}"
+    unit = text(_UNIT_WORDS.get(unit, {}), language, unit)
     return f"{digits.replace('.', ',') if language == 'vi' else digits} {unit}".rstrip()
 
 

@@ -32,7 +32,7 @@ def condition(words: Words, first: Alert, rule: Rule | None) -> str:
     """What raised the alert, by its first change; `rule` is None where it is no longer known."""
     value, bound = words.value(first.value, first.unit), words.value(first.bound, first.unit)
     if first.rule == "manual":
-        return words.say(f"Nhân viên trực {first.by} mở", f"Opened by the operator {first.by}")
+        return words.say(f"Trực ban {first.by} mở", f"Opened by the operator {first.by}")
     if first.rule == "limit":
         return words.say(
             f"Quy tắc {first.subject} có nhiều cảnh báo hơn giới hạn ({bound}); các cảnh báo thêm bị ẩn",

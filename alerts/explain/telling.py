@@ -55,7 +55,7 @@ def explain(facts: Facts, language: Language, refusals: Refusals | None = None) 
         if alert.open
         else (say("Kết thúc thế nào", "How it ended"), _ended(words, facts)),
         (say("Diễn biến", "What happened"), _course(words, facts)),
-        (say("Lệnh của nhân viên trực", "What operators asked for"), _commands(words, facts, refusals or {})),
+        (say("Lệnh của trực ban", "What operators asked for"), _commands(words, facts, refusals or {})),
         (say("Cơ quan", "Agencies"), _agencies(words, facts)),
         (say("Cảnh báo bị ẩn bên cạnh", "Suppressed beside it"), _siblings(words, facts)),
         (say("Dựa trên", "What it rests on"), _basis(words, facts)),
