@@ -1,4 +1,4 @@
-"""The files that the page is made of, kept in memory: from the packages that ship them, and our own.
+"""The files that the page is made of, kept in memory: those of the packages that ship them, and our own.
 
 Each has its maker, its licence and its SHA-256. A file of somebody else that is not the one named here stops the wall
 at its start.
@@ -12,20 +12,20 @@ import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 
-import fontpkg_be_vietnam_pro
 from xstatic.pkg import leaflet
 
 from ioc.errors import UserError
 
 STATIC = Path(__file__).parent / "static"
 _LICENCES = Path(__file__).parent / "licences"
+_FONTS = Path(__file__).parent / "fonts"
 
 _KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".geojson": "application/geo+json",
-    ".ttf": "font/ttf",
+    ".woff2": "font/woff2",
     ".png": "image/png",
     ".txt": "text/plain; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -43,10 +43,14 @@ class Work:
     package: str
     #: Name below /assets/ of the licence's text.
     notice: str
+    #: Version of the package that our files were made of; empty where they are read from the installed one.
+    made_of: str = ""
 
     @property
     def version(self) -> str:
-        """Version of the installed package; empty where it is not installed as one."""
+        """Version of the package; empty where it is not installed as one."""
+        if self.made_of:
+            return self.made_of
         try:
             return importlib.metadata.version(self.package)
         except importlib.metadata.PackageNotFoundError:
@@ -55,12 +59,14 @@ class Work:
 
 OWN = Work("IOC", "Apache-2.0", "ioc", "licences/ioc.txt")
 LEAFLET = Work("Leaflet", "BSD-2-Clause", "xstatic-leaflet", "licences/leaflet.txt")
-FONT = Work("Be Vietnam Pro", "OFL-1.1", "fontpkg-be-vietnam-pro", "licences/be-vietnam-pro.txt")
+FONT = Work(
+    "Be Vietnam Pro", "OFL-1.1", "fontpkg-be-vietnam-pro", "licences/be-vietnam-pro.txt", made_of="1.002"
+)
 FOLIUM = Work("Folium", "MIT", "folium", "licences/folium.txt")
 BRANCA = Work("Branca", "MIT", "branca", "licences/branca.txt")
 WORKS = (LEAFLET, FOLIUM, BRANCA, FONT, OWN)
 
-#: Files of others as they are served, with their SHA-256; `sha256_of_packages` tells those of what is installed.
+#: Files of others as they are served, with their SHA-256; `sha256_of_packages` tells those of what is there.
 _FILES: dict[Work, dict[str, str]] = {
     LEAFLET: {
         "leaflet/leaflet.js": "5819285cec137b229c94e1ee5ad73e8b6b84345a4367d60f75fe477fe0fb7b03",
@@ -72,10 +78,10 @@ _FILES: dict[Work, dict[str, str]] = {
         "leaflet/images/marker-shadow.png": "264f5c640339f042dd729062cfc04c17f8ea0f29882b538e3848ed8f10edb4da",
     },
     FONT: {
-        # The weights that the styles use.
-        "fonts/BeVietnamPro-Regular.ttf": "cd1ef6e9d7db28ad5cdb88a65ccbe693870e60d340b791f349d248342b4fe4c3",
-        "fonts/BeVietnamPro-SemiBold.ttf": "bd8e27eb02720b9d91e59e4f10a90878643219f25ce6a8d9a4f06a8a88d3bb71",
-        "fonts/BeVietnamPro-Bold.ttf": "7f738fe5c43c8872807b20e2d30d42163618de8a4daf7f48a939adac32c16847",
+        # The weights that the styles use, as maps/fonts/make.py makes them.
+        "fonts/BeVietnamPro-Regular.woff2": "fc5ad0a916de259c8a8ba5bab20583e6187658a67ac9eaa4ac729bb0dff56351",
+        "fonts/BeVietnamPro-SemiBold.woff2": "b8f48a285a54b4a9d6815f6a62dbfb7a5e87262d2f0d6645457dbecf08d6b237",
+        "fonts/BeVietnamPro-Bold.woff2": "02dcd41d199cc902a1d0155618a2e3078a6dc20256882ebbf329cbc83b2a2ee2",
     },
 }
 _OTHERS = {name: (work, sha256) for work, files in _FILES.items() for name, sha256 in files.items()}
@@ -157,7 +163,7 @@ _REMEDY = "install the packages of deploy/python/run.txt again: make install"
 
 
 def sha256_of_packages() -> dict[str, str]:
-    """SHA-256 of each file of others as the installed packages have it now, for the table above."""
+    """SHA-256 of each file of others as it is now, in the installed packages or beside us, for the table above."""
     return {name: hashlib.sha256(_package_path(name).read_bytes()).hexdigest() for name in _OTHERS}
 
 
@@ -165,11 +171,11 @@ def _package_path(name: str) -> Path:
     folder, _, rest = name.partition("/")
     if folder == "leaflet":
         return Path(leaflet.BASE_DIR) / rest
-    return Path(fontpkg_be_vietnam_pro.ROOT) / "files" / rest
+    return _FONTS / rest
 
 
 def _licence_text(work: Work) -> bytes:
-    """The text as the package has it; Leaflet's has none, and we keep it."""
+    """The text as the package has it; of Leaflet, whose package has none, and of the font we keep it."""
     for path in (_LICENCES / Path(work.notice).name, *_installed_licences(work)):
         if path.is_file():
             return path.read_bytes()

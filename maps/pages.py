@@ -29,7 +29,7 @@ from maps.shell import check_own_host
 
 PAGES = Path(__file__).parent / "pages"
 #: The weights that pages use.
-_FONTS = (("400", "fonts/BeVietnamPro-Regular.ttf"), ("700", "fonts/BeVietnamPro-Bold.ttf"))
+_FONTS = (("400", "fonts/BeVietnamPro-Regular.woff2"), ("700", "fonts/BeVietnamPro-Bold.woff2"))
 
 #: Colour is never alone: shape and digit say the same. (digit, path, height of the digit), as in static/signs.js.
 SIGNS: dict[Severity, tuple[str, str, float]] = {
@@ -105,7 +105,7 @@ class Page:
     def _fonts(self) -> str:
         return "\n".join(
             '@font-face { font-family: "Be Vietnam Pro"; font-weight: '
-            f"{weight}; src: url(data:font/ttf;base64,{base64.b64encode(self.assets[name].body).decode()}); }}"
+            f"{weight}; src: url(data:font/woff2;base64,{base64.b64encode(self.assets[name].body).decode()}); }}"
             for weight, name in _FONTS
         )
 

@@ -218,9 +218,10 @@ def test_the_listing_has_every_package(readme: Document) -> None:
 
 @both
 def test_licences_name_packages_that_are_installed(readme: Document) -> None:
-    """The list of others' works is about dependencies of ours; our own licence is the package's."""
+    """The list of others' works is about packages that are locked, or that ours are made of; our licence is ours."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    dependencies = {re.split(r"[<>=]", dependency)[0] for dependency in project["dependencies"]}
+    locked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    dependencies = {re.split(r"[<>=]", dependency)[0] for dependency in locked}
     assert {row[1] for row in readme.table("Leaflet")} <= dependencies
     assert project["license"] == "Apache-2.0"
     assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()

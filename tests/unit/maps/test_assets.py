@@ -191,7 +191,7 @@ def test_no_file_asks_another_host() -> None:
     asked: dict[str, list[str]] = {
         address: asked_by(address, body)
         for address, body in served(kit.small_shell()).items()
-        if not address.endswith((".png", ".ttf", ".txt", ".geojson"))
+        if not address.endswith((".png", ".woff2", ".txt", ".geojson"))
     }
     assert {"/events", "./texts.js"} <= set(asked["/assets/wall.js"])
     assert any(link.startswith("/assets/leaflet/") for link in asked["/"])

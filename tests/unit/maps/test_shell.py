@@ -51,7 +51,7 @@ def test_everything_the_page_asks_for_is_there() -> None:
         elif name.endswith(".js"):
             asked |= {f"{folder}/{link[2:]}" for link in re.findall(r"from '(\./[^']+)'", text)}
     assert "/assets/leaflet/leaflet.js" in asked
-    assert "/assets/fonts/BeVietnamPro-Bold.ttf" in asked
+    assert "/assets/fonts/BeVietnamPro-Bold.woff2" in asked
     assert asked <= known
 
 
