@@ -23,8 +23,8 @@ from streams.topics import STREAMS, partition_of
 START = datetime.fromisoformat("2025-10-08T12:00:00+07:00")
 #: Of the sources, how many belong to each stream.
 SHARES = {"traffic": 0.60, "flood": 0.20, "camera": 0.15, "report": 0.05}
-#: That a source changes over at an event.
-CHANGES = 0.045
+#: That a calm source is raised at its next event, and that a raised one is calm again.
+RAISES, CALMS = 0.022, 0.5
 #: Of the sources, how many stand outside every commune.
 OUTSIDE = 0.005
 RUN = "bench"
@@ -107,7 +107,7 @@ class _Group:
 
     def say(self, step: int, now: datetime) -> list[Raw]:
         chance, count = self._chance, self._count
-        change = chance.random(count) < CHANGES
+        change = chance.random(count) < np.where(self._raised, CALMS, RAISES)
         self._raised ^= change
         self._depth = np.where(change, chance.random(count), self._depth)
         tails = getattr(self, f"_{self._stream}")(chance.random(count))
