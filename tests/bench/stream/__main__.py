@@ -23,14 +23,22 @@ from typing import Any
 
 from tests.bench.stream import results
 from tests.bench.stream.contenders import CONTENDERS, ROOT
+from tests.bench.stream.delay import measure_delay
 from tests.bench.stream.events import City
 from tests.bench.stream.ground import Ground, Log, ground
 from tests.bench.stream.measure import Measurement, measure, running
+from tests.bench.stream.report import figures, table, write
+from tests.bench.stream.shapes import shapes
 
 REPORT = ROOT / "build" / "bench.json"
 #: The log on which all must come to the same: so many sources, each with a few events.
 SHORT = City(sources=1_000, seed=7)
 SHORT_EVENTS = 10_000
+PARTS = ("rates", "delay", "shape")
+#: Of the product's greatest rate, where delays are measured.
+SHARES = (0.1, 0.5, 0.9)
+#: Events from which a day's replay is reckoned.
+REPLAYED = 5_000_000
 
 
 def say(text: str) -> None:
@@ -92,21 +100,6 @@ def medians(found: list[Measurement]) -> dict[str, dict[str, Any]]:
     }
 
 
-def tell(result: dict[str, Any]) -> None:
-    """The table."""
-    print(f"\n{'':26}{'events/s':>10}{'least-greatest':>20}{'CPU µs':>9}{'broker µs':>11}{'MB':>6}")
-    table = result["medians"]
-    for name, row in sorted(table.items(), key=lambda entry: -entry[1]["events_per_s"]):
-        spread = f"{row['least']:,}-{row['greatest']:,}"
-        print(
-            f"{CONTENDERS[name].title:26}{row['events_per_s']:>10,}{spread:>20}{row['cpu_us']:>9}"
-            f"{row['broker_us']:>11}{row['rss_mb']:>6}"
-        )
-    for key in ("ratio_faust", "ratio_quix", "ratio_ceiling"):
-        if key in result:
-            print(f"{key:26}{result[key]:>10}")
-
-
 def ratios(table: dict[str, dict[str, Any]]) -> dict[str, float]:
     """The product's median rate by that of others."""
     names = {"ratio_faust": "faust", "ratio_quix": "quix", "ratio_ceiling": "ceiling"}
@@ -138,37 +131,83 @@ def available(names: list[str]) -> list[str]:
     return there
 
 
-def main() -> None:
+def measure_delays(place: Ground, rate: float, seconds: float) -> dict[str, dict[str, Any]]:
+    """Delays at shares of a rate."""
+    found = {}
+    for share in SHARES:
+        one = found[f"{share:.0%}"] = measure_delay(place, share * rate, seconds, City())
+        say(f"delay at {share:.0%}: {one}")
+    return found
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=2_000_000, help="of the raw log")
-    parser.add_argument("--seconds", type=float, default=20.0, help="that a slow contender is watched")
+    parser.add_argument("--seconds", type=float, default=15.0, help="that a contender is watched")
     parser.add_argument("--only", help="contenders, with commas between them")
-    parser.add_argument("--quick", action="store_true", help="one round of 400,000 events, 8 s each")
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure, with commas between them")
+    parser.add_argument("--rate", type=float, help="the greatest rate, where it is not measured: for delays")
+    parser.add_argument(
+        "--quick", action="store_true", help="rates alone: one round of 400,000 events, 8 s each"
+    )
     parser.add_argument("--no-check", action="store_true", help="do not compare the results first")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.events, options.seconds = 1, min(options.events, 400_000), 8.0
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    names = available(options.only.split(",") if options.only else list(CONTENDERS))
-    result: dict[str, Any] = {"machine": machine(), "events": options.events, "rounds": options.rounds}
-    with tempfile.TemporaryDirectory(prefix="ioc-bench-") as directory, ground(Path(directory)) as place:
-        whole: list[str] = [name for name in names if CONTENDERS[name].whole]
+        options.parts = "rates"
+    options.parts = options.parts.split(",")
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if "delay" in options.parts and "rates" not in options.parts and not options.rate:
+        parser.error("delays without rates need --rate")
+    return options
+
+
+def run(place: Ground, options: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Measure the parts, each into `result` as soon as it is done."""
+    if "rates" in options.parts:
+        names = available(options.only.split(",") if options.only else list(CONTENDERS))
+        whole = [name for name in names if CONTENDERS[name].whole]
         if len(whole) > 1 and not options.no_check:
             result["check"] = check(place, whole)
         began = time.monotonic()
         log = place.preload("raw.", City(), options.events)
         say(f"{log.events:,} events written in {time.monotonic() - began:.0f} s")
         found = compare(place, log, names, options.rounds, options.seconds)
-    result["rounds_measured"] = [asdict(one) for one in found]
-    result["events_per_s"] = {
-        name: [round(one.events_per_s) for one in found if one.contender == name] for name in names
-    }
-    result["medians"] = medians(found)
-    result |= ratios(result["medians"])
-    tell(result)
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(result, indent=1, default=str) + "\n")
+        place.forget("raw.")
+        result["runs"] = [asdict(one) for one in found]
+        result["events_per_s"] = {
+            name: [round(one.events_per_s) for one in found if one.contender == name] for name in names
+        }
+        result["medians"] = medians(found)
+        result |= ratios(result["medians"])
+    if "delay" in options.parts:
+        rate = options.rate or result["medians"]["product"]["events_per_s"]
+        result["delay"] = measure_delays(place, rate, options.seconds)
+        result["signal_delay_p99_ms"] = result["delay"]["50%"]["append_p99_ms"]
+        result["signal_delay_to_reader_p99_ms"] = result["delay"]["50%"]["reader_p99_ms"]
+    if "shape" in options.parts:
+        result["shapes"] = shapes(place, options.events // 2, options.seconds, REPLAYED, say)
+        result["worker_rss_mb"] = result["shapes"]["recovery"]["rss_mb"]
+
+
+def main() -> None:
+    options = arguments()
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    result: dict[str, Any] = {"machine": machine(), "events": options.events, "rounds": options.rounds}
+    began = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="ioc-bench-") as directory, ground(Path(directory)) as place:
+            run(place, options, result)
+    finally:
+        # What was measured before an interruption is kept.
+        result["minutes"] = round((time.monotonic() - began) / 60, 1)
+        REPORT.parent.mkdir(exist_ok=True)
+        REPORT.write_text(json.dumps(result, indent=1, default=str) + "\n")
+        path = write(result, REPORT.parent / "bench")
+        print(f"\n{table(result)}\n\n{figures(result)}\n")
+        say(f"{REPORT} and {path} are written")
 
 
 if __name__ == "__main__":

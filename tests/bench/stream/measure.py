@@ -70,6 +70,8 @@ class Run:
     log: Log
     prefix: str
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    #: When `start` was called last, by the monotonic clock.
+    started: float = 0.0
 
     @property
     def directory(self) -> Path:
@@ -91,6 +93,7 @@ class Run:
             "BENCH_SOURCES": str(self.log.city.sources),
             "NO_COLOR": "1",
         }
+        self.started = time.monotonic()
         for _ in range(processes):
             with self.output.open("ab") as output:
                 self.processes.append(
@@ -220,7 +223,7 @@ def progress(run: Run) -> Iterator[Callable[[], int]]:
             group = f"{run.prefix}{run.contender.group}"
             admin = KafkaAdminClient(bootstrap_servers=ground.broker.address, client_id="bench-progress")
             try:
-                yield lambda: _committed(admin, group, log)
+                yield lambda: _events(log, committed(admin, group))
             finally:
                 admin.close()
         case "located":
@@ -233,16 +236,17 @@ def progress(run: Run) -> Iterator[Callable[[], int]]:
                 consumer.close()
 
 
-def _committed(admin: KafkaAdminClient, group: str, log: Log) -> int:
+def committed(admin: KafkaAdminClient, group: str) -> dict[tuple[str, int], int]:
+    """A group's offsets by topic and partition, where it has any."""
     try:
         offsets = admin.list_group_offsets([group])[group]
     except CoordinatorNotAvailableError:
-        return 0  # before the first group on a broker there is nobody to ask
-    return sum(
-        log.events_before((tp.topic, tp.partition), found.offset)
-        for tp, found in offsets.items()
-        if found.offset > 0 and (tp.topic, tp.partition) in log.ends
-    )
+        return {}  # before the first group on a broker there is nobody to ask
+    return {(tp.topic, tp.partition): found.offset for tp, found in offsets.items() if found.offset > 0}
+
+
+def _events(log: Log, offsets: dict[tuple[str, int], int]) -> int:
+    return sum(log.events_before(tp, offset) for tp, offset in offsets.items() if tp in log.ends)
 
 
 def _told(output: Path) -> int:
