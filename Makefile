@@ -9,7 +9,7 @@ LOCK := deploy/python
 export IOC_STATE_DIR ?= $(CURDIR)/.ioc
 SCENARIO ?= can-tho-spring-tide
 
-.PHONY: help install run test check lint unit integration browser bench bench-wall tools lock broker-sums clean
+.PHONY: help install run test check lint unit integration browser bench bench-shape bench-wall tools lock broker-sums clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -42,6 +42,9 @@ browser: $(VENV)/.dev tools ## Tests in a real browser
 
 bench: $(BENCH_VENV)/.bench ## The product beside Faust, Quix Streams, Bytewax and plain aiokafka, on a real broker
 	@$(BENCH_VENV)/bin/python -m tests.bench.stream $(BENCH_ARGS)
+
+bench-shape: $(BENCH_VENV)/.bench ## Only the product's cost against partitions, processes, sources and provinces
+	@$(BENCH_VENV)/bin/python -m tests.bench.stream --parts shape $(BENCH_ARGS)
 
 bench-wall: $(VENV)/.dev tools ## The wall with 10,000 sources in Chromium, beside folium's Realtime plugin
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m tests.bench.wall $(BENCH_ARGS)
