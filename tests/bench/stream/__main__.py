@@ -147,6 +147,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=15.0, help="that a contender is watched")
     parser.add_argument("--only", help="contenders, with commas between them")
     parser.add_argument("--parts", default=",".join(PARTS), help="what to measure, with commas between them")
+    parser.add_argument("--replayed", type=int, default=REPLAYED, help="events of the day that are replayed")
     parser.add_argument("--rate", type=float, help="the greatest rate, where it is not measured: for delays")
     parser.add_argument(
         "--quick", action="store_true", help="rates alone: one round of 400,000 events, 8 s each"
@@ -188,7 +189,7 @@ def run(place: Ground, options: argparse.Namespace, result: dict[str, Any]) -> N
         result["signal_delay_p99_ms"] = result["delay"]["50%"]["append_p99_ms"]
         result["signal_delay_to_reader_p99_ms"] = result["delay"]["50%"]["reader_p99_ms"]
     if "shape" in options.parts:
-        result["shapes"] = shapes(place, options.events // 2, options.seconds, REPLAYED, say)
+        result["shapes"] = shapes(place, options.events // 2, options.seconds, options.replayed, say)
         result["worker_rss_mb"] = result["shapes"]["recovery"]["rss_mb"]
 
 

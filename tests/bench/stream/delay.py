@@ -46,16 +46,13 @@ def measure_delay(place: Ground, rate: float, seconds: float, city: City) -> dic
     log = Log(settings, city, {}, raw)
     try:
         with running(CONTENDERS["product"], place, log, PREFIX) as run:
-            arguments = (
-                "--rate",
-                rate,
-                "--seconds",
-                WARM_UP + seconds,
-                "--sources",
-                city.sources,
-                "--config",
-                config,
-            )
+            wanted = {
+                "rate": rate,
+                "seconds": WARM_UP + seconds,
+                "sources": city.sources,
+                "config": config,
+            }
+            arguments = [f"--{name}={value}" for name, value in wanted.items()]
             pace = subprocess.Popen(
                 [sys.executable, "-m", "tests.bench.stream.pace", *arguments],
                 env=environment(settings),

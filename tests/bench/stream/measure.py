@@ -25,7 +25,7 @@ from tests.bench.stream.contenders import Contender
 from tests.bench.stream.ground import Ground, Log
 
 #: Seconds in which a contender must have written its first record.
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 #: Seconds from its first record to the beginning of the measurement.
 WARM_UP_SECONDS = 3.0
 #: Seconds between two looks.
