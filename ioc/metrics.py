@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from ioc.delays import Delays
+
 #: Seconds; from one chunk's work to a minute of backlog.
 DELAY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -40,11 +42,11 @@ MISPLACED = Gauge(
     ["topic", "partition"],
 )
 SIGNALS = Counter("ioc_signals", "Signals written, by change.", ["stream", "change"])
-LOCATED_DELAY = Histogram(
+LOCATED_DELAY = Delays(
     "ioc_located_delay_seconds",
     "From the broker's append of a raw event to its located event being committed.",
-    ["stream"],
-    buckets=DELAY_BUCKETS,
+    "stream",
+    DELAY_BUCKETS,
 )
 
 # correlate

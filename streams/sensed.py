@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
+from alerts.conditions.subject import SourceState
 from alerts.model import Doubt, Where
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
 from streams.schemas import DeadLetter, Event, Place
@@ -19,7 +19,7 @@ from streams.transactions import Effects
 _encode = msgspec.json.encode
 
 
-class Ending(NamedTuple):
+class Ending(Struct, frozen=True):
     """What stands behind the fields of every event of one place, and where such events go."""
 
     text: bytes
@@ -103,6 +103,13 @@ class Writer:
         value = _encode(message)
         for partition, province in enumerate(self._topics.provinces):
             out.effects.add(self._topics.signals.name, partition, province.encode(), value)
+
+    def sources(self, names: Iterable[str], states: Mapping[str, SourceState], out: Outcome) -> None:
+        """The states of sources, by name; those that are no longer there are removed."""
+        written = out.effects.records[self._state, self._partition]
+        for name in names:
+            state = states.get(name)
+            written.append((name.encode(), None if state is None else _encode(state)))
 
     def state(self, records: Iterable[tuple[bytes, object]], out: Outcome) -> None:
         """Records of the partition's state by key; None removes one."""

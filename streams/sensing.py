@@ -29,7 +29,7 @@ from streams.decoding import RawDecoder, RawRecord
 from streams.occurrences import Counted
 from streams.picturing import SourcePicture
 from streams.routine import Routine
-from streams.schemas import MEASURES, Clock, DeadLetter, Event, Place
+from streams.schemas import EVENTS, MEASURES, Clock, DeadLetter, Event, Place
 from streams.sensed import Outcome, Writer, where_of
 from streams.sums import MinuteSums
 from streams.switching import Side, switch
@@ -74,6 +74,7 @@ class Sensing:
         handle every event in full, also where it is routine; the outcome is the same.
         """
         self.stream, self.partition, self.topic = stream, partition, topics.raw[stream].name
+        self._kind = EVENTS[stream]
         self._topics, self._atlas = topics, atlas
         self._late = timedelta(seconds=late_bound)
         self._decoder = RawDecoder(
@@ -132,23 +133,24 @@ class Sensing:
         if self._configuration is None and self.state.config:
             self._use(configurations[self.state.config])
         stretch: list[tuple[RawRecord, Event | Clock]] = []
-        config, clocks = self.state.config, 0
+        config, events, clocks = self.state.config, 0, 0
         decoded = self._decoder.decode_all(records, self.state.clock)
         for pair in zip(records, decoded, strict=True):
-            record, event = pair
-            if isinstance(event, Event):
-                out.events += 1
-                stretch.append((record, event))
+            event = pair[1]
+            if type(event) is self._kind:
+                events += 1
+                stretch.append(pair)  # type: ignore[arg-type]
             elif isinstance(event, DeadLetter):
-                self._writer.dead(event, record.key, out)
-            elif event is not None:
+                self._writer.dead(event, pair[0].key, out)
+            elif isinstance(event, Clock):
                 clocks += 1
-                stretch.append((record, event))
+                stretch.append(pair)  # type: ignore[arg-type]
                 if event.config != config:
                     # What follows is located by another inventory: judge what came before it first.
                     config = event.config
                     self._judge(stretch, configurations, out)
                     stretch = []
+        out.events += events
         self._judge(stretch, configurations, out)
         if clocks:
             state = self.state
@@ -170,22 +172,23 @@ class Sensing:
         out: Outcome,
     ) -> None:
         """Judge records under one configuration; only the last of them may be a clock record with another."""
-        places = self._places([event for _, event in stretch])
+        places: dict[int, Place] | None = None
+        take = self._routine.take
         for index, (record, event) in enumerate(stretch):
-            if isinstance(event, Clock):
+            if type(event) is Clock:
                 self._pass(event, record, configurations, out)
-            elif not self._routine.take(event, out):
-                self._event(event, places.get(index), record, out)
+            elif not take(event, out):  # type: ignore[arg-type]
+                if places is None and not self._routine.knows(event):  # type: ignore[arg-type]
+                    places = self._places(stretch[index:], index)
+                self._event(event, places.get(index) if places else None, record, out)  # type: ignore[arg-type]
 
-    def _places(self, events: Sequence[Event | Clock]) -> dict[int, Place]:
-        """The places of the events for which they are not known, by index."""
+    def _places(self, stretch: list[tuple[RawRecord, Event | Clock]], first: int) -> dict[int, Place]:
+        """The places of the events for which they are not known, by index from `first` on: looked up all at once."""
         strangers = [
             (index, self._placed(event))
-            for index, event in enumerate(events)
+            for index, (_, event) in enumerate(stretch, first)
             if isinstance(event, Event) and not self._routine.knows(event)
         ]
-        if not strangers:
-            return {}
         found = self._maps.places([(event.time, event.lon, event.lat) for _, event in strangers])
         return {index: place for (index, _), place in zip(strangers, found, strict=True)}
 
@@ -433,7 +436,7 @@ class Sensing:
             self._writer.signal(occurrence, where, out)
 
     def _write_state(self, out: Outcome) -> None:
-        self._writer.state(((name.encode(), self.sources.get(name)) for name in out.touched), out)
+        self._writer.sources(out.touched, self.sources, out)
         self._writer.state(self._sums.take_changes(), out)
         # Always: a partition with a position but no state at all means that the state's log is gone.
         self._writer.state([(PARTITION_KEY, self.state)], out)

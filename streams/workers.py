@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections import Counter
@@ -64,10 +65,11 @@ class SenseProcessor:
         metrics.SUMS_LEFT_OUT.labels(stream).inc(out.left_out)
         partition = str(self._sensing.partition)
         metrics.MISPLACED.labels(self._sensing.topic, partition).set(self._sensing.misplaced)
-        now, delay = time.time(), metrics.LOCATED_DELAY.labels(stream)
-        for record in records:
-            if record.key != CLOCK_KEY:
-                delay.observe(max(0.0, now - record.timestamp / 1000))
+        now = time.time()
+        appended = Counter(record.timestamp for record in records if record.key != CLOCK_KEY)
+        metrics.LOCATED_DELAY.observe(
+            stream, ((max(0.0, now - moment / 1000), count) for moment, count in appended.items())
+        )
 
     def released(self) -> None:
         pass  # what stands of it is labelled by its partition, and dropped with that
@@ -198,5 +200,9 @@ def _run(settings: Settings, health_port: int, variable: str, build: Callable[[H
 
 
 async def _work(build: Callable[[Health], Worker], health: Health) -> None:
+    # A chunk makes some ten thousand objects and leaves few behind, all of them reachable. Looking for garbage every
+    # 700 objects, as is the default, was a sixth of the work.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
     # Faust's objects belong to the running loop: they are made inside it.
     await build(health).run()

@@ -16,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 import ioc.metrics
+from ioc.delays import Delays
 from ioc.health import STALE_SECONDS, Health
 from ioc.settings import Settings
 
@@ -82,9 +83,13 @@ def exposition() -> dict[str, set[str]]:
             if metric._labelnames:
                 made.append((metric, ["test"] * len(metric._labelnames)))
                 metric.labels(*made[-1][1])
+        elif isinstance(metric, Delays):
+            registry.register(metric)
+            metric.observe("test", [])
     text = prometheus_client.generate_latest(registry).decode()
     for metric, labels in made:
         metric.remove(*labels)
+    ioc.metrics.LOCATED_DELAY.forget("test")
     return {
         sample.name: set(sample.labels)
         for family in text_string_to_metric_families(text)
