@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -197,7 +198,13 @@ def replay(
     settings = settings.model_copy(update=changes)
     ensure_topics(settings)
     stop, health, progress = StopSignals(settings.shutdown_grace), Health(), Progress()
-    with serve_health(health, settings.host, settings.clock_health_port, "IOC_CLOCK_HEALTH_PORT"):
+    # A clock that runs beside it has the port.
+    served = (
+        contextlib.nullcontext()
+        if no_clock
+        else serve_health(health, settings.host, settings.clock_health_port, "IOC_CLOCK_HEALTH_PORT")
+    )
+    with served:
         run_replay(
             settings,
             scenario.recording,

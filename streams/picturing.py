@@ -63,18 +63,18 @@ class SourcePicture:
         if clock is not None:
             self._slot = _slot(clock)
 
-    def heard(self, name: str, state: SourceState, located: bytes, of_partition: Counts) -> list[Record]:
-        """A source's latest event, as ioc.located has it: what to write now; nothing where it has to wait."""
+    def heard(self, name: str, state: SourceState, located: bytes, of_partition: Counts) -> Record | None:
+        """A source's latest event, as ioc.located has it: what to write now; None where it has to wait."""
         if self._stream == "report":
             # Each of them stands for itself, though they share a source.
             of_partition.reports += 1
-            return [(self._reports + b"%d" % (of_partition.reports % REPORTS_KEPT), located)]
+            return self._reports + b"%d" % (of_partition.reports % REPORTS_KEPT), located
         if state.pictured != self._slot:
             state.pictured = self._slot
-            return [(self._key(name), located)]
+            return self._key(name), located
         state.unpictured = Raw(located)
         self._waiting.add(name)
-        return []
+        return None
 
     def pass_time(self, clock: datetime, sources: Mapping[str, SourceState]) -> list[tuple[str, Record]]:
         """A clock record: at the end of ten seconds what waits is written, by the source's name in order."""

@@ -189,7 +189,8 @@ class Routine:
         out.touched[name] = None
         state.time, state.event = time, event.id
         state.simulated, state.run = event.simulated, event.run
-        if pictured := self._picture.heard(name, state, located, self._counts):
+        pictured = self._picture.heard(name, state, located, self._counts)
+        if pictured is not None:
             self._writer.picture(pictured, out)
         if known.said:
             if not self._minute_begin <= time < self._minute_end:

@@ -87,10 +87,9 @@ class Writer:
         out.effects.records[ending.target].append((ending.key, value))
         return value
 
-    def picture(self, records: Iterable[tuple[bytes, bytes | None]], out: Outcome) -> None:
-        """Parts of the picture that the wall is restored from."""
-        for key, value in records:
-            out.effects.add(self._topics.picture.name, self._partition, key, value)
+    def picture(self, record: tuple[bytes, bytes | None], out: Outcome) -> None:
+        """A part of the picture that the wall is restored from."""
+        out.effects.add(self._topics.picture.name, self._partition, *record)
 
     def signal(self, message: Signal | Occurrence | Sums, where: Where, out: Outcome) -> None:
         """A record for the province of a place."""

@@ -252,7 +252,7 @@ class Sensing:
         out.touched.update(dict.fromkeys(done.touched))
         for name in done.touched:
             if name not in self.sources:
-                self._writer.picture([self._picture.gone(name)], out)
+                self._writer.picture(self._picture.gone(name), out)
         self._use(after)
         self._writer.to_all(
             Switch(source=self._name, order=clock.clock, config=clock.config, run=clock.run), out
@@ -286,7 +286,7 @@ class Sensing:
                 sums.appended_ms = record.timestamp
                 self._writer.signal(sums, sums.where, out)
         for name, written in self._picture.pass_time(now, self.sources):
-            self._writer.picture([written], out)
+            self._writer.picture(written, out)
             out.touched[name] = None
         changed = clock.config != state.config
         state.clock, state.config, state.run = now, clock.config, clock.run
@@ -362,7 +362,9 @@ class Sensing:
         state.time, state.event, state.where = event.time, event.id, where
         state.simulated, state.run = event.simulated, event.run
         out.touched[name] = None
-        self._writer.picture(self._picture.heard(name, state, located, self.state), out)
+        pictured = self._picture.heard(name, state, located, self.state)
+        if pictured is not None:
+            self._writer.picture(pictured, out)
         if first:
             state.listed, state.listed_by = None, ""
             self._note_partition(name)
