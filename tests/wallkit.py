@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import json
+import math
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -170,6 +173,35 @@ def incident_record(id: str = "i1", **fields: Any) -> bytes:
         "simulated": True,
     }  # fmt: skip
     return json.dumps({**record, **fields}).encode()
+
+
+def unpacked(
+    readings: dict[str, Any],
+) -> tuple[list[tuple[int, float | None, int]], list[tuple[int, float, float]]]:
+    """What `maps.readings` packed: (number, value, seconds since 1970), and (number, longitude, latitude) in degrees.
+
+    Numbers are taken one by one here: neither numpy nor a browser has a part in it.
+    """
+    read, moved = (base64.b64decode(readings[name], validate=True) for name in ("read", "moved"))
+    count = len(read) // 10
+    column = struct.unpack(f"<{count}i{count}f{count}H", read)
+    seconds, values, numbers = column[:count], column[count : 2 * count], column[2 * count :]
+    spoke = [
+        (number, None if math.isnan(value) else round(value, 3), second + readings["base"])
+        for number, value, second in zip(numbers, values, seconds, strict=True)
+    ]
+    count = len(moved) // 10
+    column = struct.unpack(f"<{count}I{count}I{count}H", moved)
+    easts, souths, numbers = column[:count], column[count : 2 * count], column[2 * count :]
+    places = [
+        (
+            number,
+            (east / 2**32 - 0.5) * 360,
+            math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * south / 2**32)))),
+        )
+        for number, east, south in zip(numbers, easts, souths, strict=True)
+    ]
+    return spoke, places
 
 
 def listed(

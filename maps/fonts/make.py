@@ -2,7 +2,7 @@
 
 Three weights as WOFF2, with the letters of Vietnamese, English and western Europe and without hints for coarse
 screens: a tenth of the original's bytes. Nothing of a letter's outline, width or marks is changed. The licence, OFL
-1.1, allows it and reserves no name. Needs the packages of deploy/python/dev.txt; the same of them make the same bytes.
+1.1, allows it and reserves no name. Needs the packages of deploy/python/dev.txt; the same ones make the same bytes.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import { isShown, shownTime } from './history.js';
 import './mapwords.js';
 import { DOUBTFUL, drawLook, kindOf, lookOf, middleOf, orderOf, pictureOf, setSize, severityOf, SILENT, stateFor } from './marks.js';
 import { pointAt } from './opening.js';
+import { unpackMoved, unpackRead } from './readings.js';
 import { element, rank } from './signs.js';
 import { onTheme } from './theme.js';
 import { fillWords, words } from './texts.js';
@@ -85,15 +86,15 @@ function grown(numbers) {
   return made;
 }
 
-/** The latest readings, as flat arrays: values change what a click tells, places change the map. */
+/** The latest readings, as the server packs them: values change what a click tells, places change the map. */
 export function showReadings({ base, read, moved }) {
-  for (let at = 0; at < read.length; at += 3) {
-    const number = read[at];
-    values[number] = read[at + 1] ?? NaN;
-    times[number] = (base + read[at + 2]) * 1000;
+  const [seconds, told, numbers] = unpackRead(read);
+  for (let at = 0; at < numbers.length; at += 1) {
+    values[numbers[at]] = Math.round(told[at] * 1000) / 1000; // as many places as the server tells
+    times[numbers[at]] = (base + seconds[at]) * 1000;
   }
-  for (let at = 0; at < moved.length; at += 3) dots.move(moved[at], moved[at + 1] / 1e5, moved[at + 2] / 1e5);
-  if (moved.length) dots.changed();
+  const [xs, ys, movers] = unpackMoved(moved);
+  if (movers.length) dots.moveAll(movers, xs, ys).changed();
   if (details.chosenNow()?.kind === 'source') refreshSoon();
 }
 

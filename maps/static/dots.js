@@ -1,37 +1,72 @@
 // L.Dots: ten thousand small signs on one canvas, drawn anew as a whole. Each sign has a number, a place and a look;
 // the page says how a look is drawn. The signs are written into the canvas' pixels directly: asking the canvas to draw
-// ten thousand times would take several times as long, and again as long to carry out.
+// ten thousand times would take several times as long, and again as long to carry out. What counts is memory: the signs
+// are sorted into bands of rows, and each band is drawn in one small store that stays in the processor's cache, then
+// copied. Pixels are signed numbers, which V8 keeps in registers.
 
 (() => {
   const NONE = -1;
+  const BAND = 64; // rows of the canvas that are drawn and copied together, as far as they have signs
 
   // Longitude and latitude to the square of Mercator, 0 to 1.
   const across = (lon) => lon / 360 + 0.5;
   const down = (lat) => 0.5 - Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / (2 * Math.PI);
 
-  // A sign's pixels: those that cover what is below, and those of its edge, that let it through.
+  // A sign's pixels, as distances from its middle one: those that cover what is below, and those of its edge, that let
+  // it through. `reach`: how many rows and columns they are from there at most.
   function pixelsOf(image, width) {
-    const words = new Uint32Array(image.data.buffer);
-    const half = [image.width >> 1, image.height >> 1];
+    const words = new Int32Array(image.data.buffer);
+    const half = image.width >> 1;
     const [opaque, edge] = [[[], []], [[], []]];
+    let reach = 0;
     words.forEach((word, index) => {
       const alpha = word >>> 24;
       if (alpha < 8) return;
       const [into, colours] = alpha > 247 ? opaque : edge;
-      into.push((Math.floor(index / image.width) - half[1]) * width + (index % image.width) - half[0]);
+      const [down, right] = [Math.floor(index / image.width) - half, (index % image.width) - half];
+      reach = Math.max(reach, Math.abs(down), Math.abs(right));
+      into.push(down * width + right);
       colours.push(word);
     });
-    return { half, opaque: Int32Array.from(opaque[0]), colours: Uint32Array.from(opaque[1]),
-      edge: Int32Array.from(edge[0]), edgeColours: Uint32Array.from(edge[1]) };
+    const [covering, covers, fringe, fringes] = [...opaque, ...edge].map((list) => Int32Array.from(list));
+    return { reach, covering, covers, fringe, fringes };
   }
 
+  // Write a sign's pixels around one of a band that has all of them.
+  function stamp(pixels, middle, { covering, covers, fringe, fringes }) {
+    for (let i = 0; i < covering.length; i += 1) pixels[middle + covering[i]] = covers[i];
+    for (let i = 0; i < fringe.length; i += 1) {
+      const at = middle + fringe[i];
+      const below = pixels[at];
+      pixels[at] = below === 0 ? fringes[i] : blend(fringes[i], below);
+    }
+  }
+
+  // The same where some belong to the band above or below, which has the sign too.
+  function stampPart(pixels, middle, { covering, covers, fringe, fringes }) {
+    const end = pixels.length;
+    for (let i = 0; i < covering.length; i += 1) {
+      const at = middle + covering[i];
+      if (at >= 0 && at < end) pixels[at] = covers[i];
+    }
+    for (let i = 0; i < fringe.length; i += 1) {
+      const at = middle + fringe[i];
+      if (at >= 0 && at < end) pixels[at] = pixels[at] === 0 ? fringes[i] : blend(fringes[i], pixels[at]);
+    }
+  }
+
+  // Red and blue are mixed together, in one number: `k` of 256 parts are of what is above.
   function blend(above, below) {
     const alpha = above >>> 24;
-    const under = ((below >>> 24) * (255 - alpha)) / 255;
-    const sum = alpha + under;
-    const part = (shift) => ((((above >>> shift) & 255) * alpha + ((below >>> shift) & 255) * under) / sum) & 255;
-    return ((sum << 24) | (part(16) << 16) | (part(8) << 8) | part(0)) >>> 0;
+    const sum = alpha + ((((below >>> 24) * (255 - alpha)) / 255) | 0);
+    const k = ((alpha << 8) / sum) | 0;
+    const odd = (Math.imul(above & 0xff00ff, k) + Math.imul(below & 0xff00ff, 256 - k)) >>> 8;
+    const even = (Math.imul(above & 0xff00, k) + Math.imul(below & 0xff00, 256 - k)) >>> 8;
+    return (sum << 24) | (odd & 0xff00ff) | (even & 0xff00);
   }
+
+  // The columns of each band that have signs, from `left` to `right`; none where that is less.
+  const makeExtent = (bands, width) => ({ left: new Int32Array(bands).fill(width), right: new Int32Array(bands).fill(-1) });
 
   L.Dots = L.Renderer.extend({
     options: { pane: 'dots', padding: 0.05 },
@@ -50,7 +85,7 @@
     /**
      * How looks are drawn. `make(look, context)` draws one around (0, 0) and returns how far it reaches, in CSS pixels;
      * it is called once without a context, to ask only. `orderOf(look)`: what is drawn later, and found first.
-     * `middleOf(look)`: where it is to be clicked, from its place, in CSS pixels.
+     * `middleOf(look)`: where it is to be clicked, from its place, in CSS pixels. Orders are whole numbers, 0 to 31.
      */
     setLooks(make, orderOf, middleOf) {
       this._make = make;
@@ -72,6 +107,16 @@
       if (number >= this._count) this._count = number + 1;
       this._x[number] = across(lon);
       this._y[number] = down(lat);
+      return this;
+    },
+
+    /** Move many that are somewhere already: `numbers`, and as many places in the square of Mercator, 0 to 2^32. */
+    moveAll(numbers, xs, ys) {
+      const { _x: x, _y: y } = this;
+      for (let at = 0; at < numbers.length; at += 1) {
+        x[numbers[at]] = xs[at] / 4294967296;
+        y[numbers[at]] = ys[at] / 4294967296;
+      }
       return this;
     },
 
@@ -138,6 +183,11 @@
       this._x = grown(this._x, new Float64Array(size));
       this._y = grown(this._y, new Float64Array(size));
       this._looks = grown(before, new Int16Array(size).fill(NONE));
+      this._later = new Int32Array(size);
+      // Looks, columns and rows of the signs on the canvas, in the order of drawing; one more for the marked one.
+      this._shown = new Int16Array(size + 1);
+      this._columns = new Int32Array(size + 1);
+      this._rows = new Int32Array(size + 1);
     },
 
     // Leaflet's own plane: pixels of the whole world at this zoom, and where its layers begin in it.
@@ -171,10 +221,13 @@
         Object.assign(this._container, { width, height });
         Object.assign(this, { _width: width, _height: height }); // asking the element takes time, ten thousand times
         Object.assign(this._container.style, { width: `${size.x}px`, height: `${size.y}px` });
-        this._image = width && height ? this._context.createImageData(width, height) : null;
-        this._pixels = this._image && new Uint32Array(this._image.data.buffer);
+        this._image = width && height ? this._context.createImageData(width, BAND) : null;
+        this._pixels = this._image && new Int32Array(this._image.data.buffer);
         this._cache = [];
-        this._drawn = null;
+        const bands = Math.ceil(height / BAND);
+        Object.assign(this, { _drawn: makeExtent(bands, width), _before: makeExtent(bands, width) });
+        this._ends = new Int32Array(bands + 1); // where the signs of each band end in `_sorted`
+        this._sorted = new Int32Array(1024);
       }
       // At once, or the signs would be seen beside their places for a frame.
       this._paint();
@@ -195,67 +248,112 @@
       return made;
     },
 
-    _copy(before, drawn) {
-      const both = [before, drawn].filter((one) => one && one.right >= 0);
-      if (!both.length) return;
-      const [left, top] = [Math.min(...both.map((one) => one.left)), Math.min(...both.map((one) => one.top))];
-      const [right, bottom] = [Math.max(...both.map((one) => one.right)), Math.max(...both.map((one) => one.bottom))];
-      this._context.putImageData(this._image, 0, 0, left, top, right - left + 1, bottom - top + 1);
-    },
-
     _order(look) {
       this._orders[look] ??= this._orderOf(look);
       return this._orders[look];
-    },
-
-    // Write a look's pixels around a pixel of the canvas, and let `drawn` reach as far.
-    _put(x, y, look, drawn) {
-      const { half, opaque, colours, edge, edgeColours } = this._cache[look] ?? this._sprite(look);
-      const [left, top, right, bottom] = [x - half[0], y - half[1], x + half[0], y + half[1]];
-      if (left < 0 || top < 0 || right >= this._width || bottom >= this._height) return;
-      if (left < drawn.left) drawn.left = left;
-      if (top < drawn.top) drawn.top = top;
-      if (right > drawn.right) drawn.right = right;
-      if (bottom > drawn.bottom) drawn.bottom = bottom;
-      const pixels = this._pixels;
-      const at = y * this._width + x;
-      for (let i = 0; i < opaque.length; i += 1) pixels[at + opaque[i]] = colours[i];
-      for (let i = 0; i < edge.length; i += 1) {
-        const below = pixels[at + edge[i]];
-        pixels[at + edge[i]] = below === 0 ? edgeColours[i] : blend(edgeColours[i], below);
-      }
     },
 
     _paint() {
       this._asked = null;
       if (!this._map || !this._make || !this._image) return;
       const began = performance.now();
-      const { _x: xs, _y: ys, _looks: looks, _ratio: ratio, _marked: marked } = this;
       const frame = this._frame();
-      const scale = frame.scale * ratio;
-      const left = (frame.left + this._bounds.min.x) * ratio;
-      const top = (frame.top + this._bounds.min.y) * ratio;
-      // Only rows and columns that have signs, now or before, are cleared and copied.
-      const before = this._drawn;
-      const { _width: width, _height: height } = this;
-      if (before) this._pixels.fill(0, before.top * width, (before.bottom + 1) * width);
-      const drawn = { left: width, top: height, right: -1, bottom: -1 };
-      const place = (number, look) => {
-        this._put(Math.round(xs[number] * scale - left), Math.round(ys[number] * scale - top), look, drawn);
-      };
-      const later = [];
+      this._scale = frame.scale * this._ratio;
+      this._left = (frame.left + this._bounds.min.x) * this._ratio;
+      this._top = (frame.top + this._bounds.min.y) * this._ratio;
+      [this._before, this._drawn] = [this._drawn, this._before];
+      this._drawn.left.fill(this._width);
+      this._drawn.right.fill(-1);
+      this._ends.fill(0);
+      this._sort(this._place());
+      for (let band = 0; band < this._drawn.left.length; band += 1) this._draw(band);
+      this.fire('painted', { ms: performance.now() - began });
+    },
+
+    // Find the pixels of all signs that are seen, in the order of drawing; how many there are.
+    _place() {
+      const looks = this._looks;
+      const later = this._later;
+      let shown = 0;
+      let waiting = 0;
+      let orders = 0;
       for (let number = 0; number < this._count; number += 1) {
         const look = looks[number];
         if (look === NONE) continue;
-        if (this._order(look) > 0) later.push(number);
-        else place(number, look);
+        const order = this._order(look);
+        if (order === 0) shown = this._show(shown, number, look);
+        else {
+          later[waiting] = number;
+          waiting += 1;
+          orders |= 1 << order;
+        }
       }
-      later.sort((a, b) => this._order(looks[a]) - this._order(looks[b]) || a - b);
-      for (const number of later) place(number, looks[number]);
-      if (marked && this.lookOf(marked.number) !== NONE) place(marked.number, marked.look);
-      this._copy(before, drawn);
-      this._drawn = drawn.right < 0 ? null : drawn;
-      this.fire('painted', { ms: performance.now() - began });
+      for (let order = 1; orders >>> order; order += 1) {
+        if (!((orders >>> order) & 1)) continue;
+        for (let at = 0; at < waiting; at += 1) {
+          const look = looks[later[at]];
+          if (this._order(look) === order) shown = this._show(shown, later[at], look);
+        }
+      }
+      const marked = this._marked;
+      return marked && this.lookOf(marked.number) !== NONE ? this._show(shown, marked.number, marked.look) : shown;
+    },
+
+    // Whole signs only: one at the edge of the canvas is outside the map.
+    _show(shown, number, look) {
+      const { reach } = this._cache[look] ?? this._sprite(look);
+      const x = this._x[number] * this._scale - this._left;
+      const y = this._y[number] * this._scale - this._top;
+      if (x < reach || y < reach || x > this._width - reach - 1 || y > this._height - reach - 1) return shown;
+      const column = (x + 0.5) | 0;
+      const row = (y + 0.5) | 0;
+      this._shown[shown] = look;
+      this._columns[shown] = column;
+      this._rows[shown] = row;
+      const { left, right } = this._drawn;
+      for (let band = ((row - reach) / BAND) | 0; band * BAND <= row + reach; band += 1) {
+        if (column - reach < left[band]) left[band] = column - reach;
+        if (column + reach > right[band]) right[band] = column + reach;
+        this._ends[band + 1] += 1;
+      }
+      return shown + 1;
+    },
+
+    // Sort them by band, those that reach into two into both; within a band the order stays.
+    _sort(shown) {
+      const { _ends: ends, _rows: rows } = this;
+      for (let band = 1; band < ends.length; band += 1) ends[band] += ends[band - 1];
+      const all = ends[ends.length - 1];
+      if (all > this._sorted.length) this._sorted = new Int32Array(2 * all);
+      const sorted = this._sorted;
+      for (let at = 0; at < shown; at += 1) {
+        const { reach } = this._cache[this._shown[at]];
+        for (let band = ((rows[at] - reach) / BAND) | 0; band * BAND <= rows[at] + reach; band += 1) {
+          sorted[ends[band]] = at;
+          ends[band] += 1;
+        }
+      }
+    },
+
+    // Draw a band, and show it where there are signs or were before.
+    _draw(band) {
+      const { _drawn: drawn, _before: before, _sorted: sorted, _pixels: pixels, _width: width, _ends: ends } = this;
+      const left = Math.min(drawn.left[band], before.left[band]);
+      const right = Math.max(drawn.right[band], before.right[band]);
+      if (right < 0) return;
+      const top = band * BAND;
+      for (let row = 0; row < pixels.length; row += width) pixels.fill(0, row + left, row + right + 1);
+      const { _rows: rows, _columns: columns, _shown: shown, _cache: cache } = this;
+      const end = ends[band];
+      for (let i = band ? ends[band - 1] : 0; i < end; i += 1) {
+        const at = sorted[i];
+        const sprite = cache[shown[at]];
+        const row = rows[at] - top;
+        const middle = row * width + columns[at];
+        if (row >= sprite.reach && row < BAND - sprite.reach) stamp(pixels, middle, sprite);
+        else stampPart(pixels, middle, sprite);
+      }
+      this._context.putImageData(this._image, 0, top, left, 0, right - left + 1, BAND);
     },
   });
 

@@ -404,5 +404,6 @@ def test_readings_are_told_apart_from_changes() -> None:
     picture.apply_alert(kit.alert_record("a1"), "a1")
     changes_of(picture)
     assert picture.pending_readings == 1
-    assert picture.take_readings()["read"] == [0, 1.7, 1]
+    read, moved = kit.unpacked(picture.take_readings())
+    assert (read, moved) == ([(0, 1.7, kit.NOON.timestamp() + 1)], [])
     assert picture.pending_readings == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from datetime import timedelta
 from typing import Any
@@ -64,11 +65,11 @@ class Browser:
         self.coverage = {code: counts for code, counts in self.coverage.items() if counts[1]}
 
     def read(self, readings: dict[str, Any]) -> None:
-        read, moved = readings["read"], readings["moved"]
-        for number, value, since in zip(read[::3], read[1::3], read[2::3], strict=True):
-            self.rows[number][7:] = [value, since + readings["base"]]
-        for number, lon, lat in zip(moved[::3], moved[1::3], moved[2::3], strict=True):
-            self.rows[number][3:5] = [lon / 1e5, lat / 1e5]
+        read, moved = kit.unpacked(readings)
+        for number, value, seconds in read:
+            self.rows[number][7:] = [value, seconds]
+        for number, lon, lat in moved:
+            self.rows[number][3:5] = [round(lon, 5), round(lat, 5)]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -125,18 +126,20 @@ def test_who_follows_knows_what_a_newcomer_is_told(seed: int, monkeypatch: pytes
 
 
 def test_readings_are_numbers_only() -> None:
-    """A source that is known costs three numbers a reading, and two more where it moved."""
+    """A source that is known costs ten bytes a reading, and as many where it moved."""
     picture = at_noon()
     heard(picture, "s1")
     row = told(picture)["rows"][0]
     assert row == [0, "s1", 1, module.MEASURES.index("level_m"), 105.55, 9.95, "90001", 0, 1.5, 0]
     heard(picture, "s1", 1, level_m=1.75001, lon=105.6)
     assert told(picture)["rows"] == []
-    assert picture.take_readings() == {
-        "base": kit.NOON.timestamp(),
-        "read": [0, 1.75, 60],
-        "moved": [0, 10560000, 995000],
-    }
+    readings = picture.take_readings()
+    assert readings["base"] == kit.NOON.timestamp()
+    assert [len(base64.b64decode(readings[name])) for name in ("read", "moved")] == [10, 10]
+    read, [(number, lon, lat)] = kit.unpacked(readings)
+    assert read == [(0, 1.75, kit.NOON.timestamp() + 60)]
+    assert (number, lon, lat) == (0, pytest.approx(105.6, abs=1e-7), pytest.approx(9.95, abs=1e-7))
+    assert kit.unpacked(picture.take_readings()) == ([], [])
 
 
 def test_an_older_reading_says_nothing_but_one_of_another_run_does() -> None:
