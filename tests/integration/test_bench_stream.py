@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,8 +13,9 @@ from tests.bench.stream import results
 from tests.bench.stream.contenders import CONTENDERS
 from tests.bench.stream.events import City
 from tests.bench.stream.ground import Ground, Log
-from tests.bench.stream.measure import measure, running
+from tests.bench.stream.measure import measure, progress, running
 from tests.conftest import Kafka
+from tests.system import until
 
 CITY = City(sources=300, seed=3)
 EVENTS = 3_000
@@ -66,15 +69,31 @@ def test_who_does_the_whole_job_comes_to_the_same(
         assert results.differences(ours, theirs) == []
 
 
-@pytest.mark.parametrize("name", ["product", "bare"])
+@pytest.mark.parametrize("name", ["product", "ceiling", "bare"])
 def test_progress_is_counted_in_events(place: Ground, log: Log, name: str) -> None:
-    """A run to the end of the log has done all its events and no more: clock records and markers do not count."""
-    with running(CONTENDERS[name], place, log, f"bench-{name}.") as run:
-        one = measure(run, 30.0)
+    """At the end of the log all its events are done and no more: clock records and markers do not count."""
+    with running(CONTENDERS[name], place, log, f"bench-{name}.") as run, progress(run) as done:
+        until(lambda: done() >= log.events, 90, run.tail)
+        time.sleep(1.0)
+        assert done() == log.events
+
+
+def test_a_run_has_its_rate_its_processor_time_and_its_memory(place: Ground) -> None:
+    """What is measured of the product lies in what this machine can do; the broker's time is told apart."""
+    log = place.preload("bench-long.", CITY, 60_000)
+    try:
+        with running(CONTENDERS["product"], place, log, "") as run:
+            one = measure(run, 60.0)
+    finally:
+        place.forget("bench-long.")
     assert one.finished
-    assert one.events <= log.events
-    assert one.cpu_us > 0
-    assert one.rss_mb > 20
+    assert 10_000 < one.events <= log.events
+    assert one.events_per_s == pytest.approx(one.events / one.seconds)
+    # One process has no more than its processors, and does not come by its results without any.
+    processors = os.cpu_count() or 1
+    assert 0.01 < one.cpu_us * one.events_per_s / 1e6 <= processors * 1.1
+    assert 0.01 < one.broker_us * one.events_per_s / 1e6 <= processors * 1.1
+    assert 50 < one.rss_mb < 2_000
 
 
 def test_a_contender_that_fails_is_named_with_its_words(place: Ground, log: Log) -> None:

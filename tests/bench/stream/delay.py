@@ -28,7 +28,7 @@ from tests.bench.stream.measure import running
 from tests.system import consumer, environment
 
 #: Seconds at the beginning that do not count: partitions are taken, their state is restored.
-WARM_UP = 6.0
+WARM_UP = 10.0
 PREFIX = "delay."
 
 _decode = msgspec.json.Decoder(Signal | Occurrence | Sums | Passed | Switch).decode
