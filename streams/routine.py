@@ -81,6 +81,8 @@ class Routine:
         self._stream, self._late_bound, self._writer = stream, late_bound, writer
         self._sums, self._picture, self._counts = sums, picture, counts
         self._known: dict[str, Known] = {}
+        self._shared: dict[tuple[tuple[str, float, float], ...], tuple[tuple[str, float, float], ...]] = {}
+        self._said: tuple[tuple[str, str], ...] = ()
         self._rules: SourceRules | None = None
         #: The instants at which a map or a threshold of the stream begins or ceases to hold.
         self._turns: list[datetime] = []
@@ -94,8 +96,9 @@ class Routine:
 
     def use(self, configuration: Configuration, rules: SourceRules, *, all_in_full: bool) -> None:
         """From now on this configuration holds, with these rules of the stream; or no event is routine."""
-        self._known = {}
+        self._known, self._shared = {}, {}
         self._rules = None if all_in_full else rules
+        self._said = tuple((rule.id, rule.measure) for rule in self._sums.rules)
         turns = {
             turn for one in configuration.atlas.registry.sets for turn in (one.valid_from, one.valid_until)
         }
@@ -147,9 +150,10 @@ class Routine:
             known = Known(source, event, state)
             known.place, known.where, known.ending = place, where, ending
             ranges = self._rules.normal_ranges(source, event.time)
-            known.ranges = tuple((one.measure, one.low, one.high) for one in ranges)
-            sums = self._sums.rules if where.commune is not None else ()
-            known.said = tuple((rule.id, rule.measure) for rule in sums)
+            normal = tuple((one.measure, one.low, one.high) for one in ranges)
+            known.ranges = self._shared.setdefault(normal, normal)  # most sources have those of many others
+            if where.commune is not None:
+                known.said = self._said
             self._known[event.source] = known
         known.at_rest = self._rules.at_rest(state)
 

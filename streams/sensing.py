@@ -11,7 +11,7 @@ next lease restores what was committed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from msgspec import Struct
@@ -34,6 +34,8 @@ from streams.sensed import Outcome, Writer, where_of
 from streams.sums import MinuteSums
 from streams.switching import Side, switch
 from streams.topics import Topics, partition_of
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 #: Key of the partition's own state, beside those of its sources; no source can be called so.
 PARTITION_KEY = b"\x00partition"
@@ -378,9 +380,9 @@ class Sensing:
             self._tell_occurrence(event, place, where, record, out)
         self._tell(signals, record, out)
         # Unless it was silent, what silence waits for has only moved further away: that is found out when it is due.
-        if first or silent or name not in self._due:
+        if source is not None and (first or silent or name not in self._due):
             self._note_due(name)
-        elif (hold := self._rules.next_hold(state)) is not None and hold < self._due[name]:
+        elif (hold := self._rules.next_hold(state)) is not None and hold < self._due.get(name, _NEVER):
             self._set_due(name, hold)
         self._routine.prepare(event, source, state, place, where, ending)
 
