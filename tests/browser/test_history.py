@@ -114,6 +114,54 @@ def test_the_past_says_that_it_is_past(wall: kit.WallThread, browsing: Browsing)
     assert browsing.console == []
 
 
+def test_the_past_has_its_incidents_and_its_details(browsing: Browsing) -> None:
+    """An incident of then is one row; a click tells what an alert and a source were then, not what they are now."""
+    wall = kit.WallThread(kit.small_shell())
+    wall.past = past = Past(History(48))
+    began = kit.NOON - timedelta(minutes=60)
+    for minute in range(-60, 1):
+        frame = Frame(
+            time=kit.NOON + timedelta(minutes=minute),
+            province="92",
+            counts={"severe": 2},
+            communes={"90001": "severe"},
+            alarms_10m=2,
+            alarms_1h=2,
+            alerts=[FrameAlert("a1", 1, "severe"), FrameAlert("a2", 1, "severe")],
+        )
+        past.history.take_frame(msgspec.json.encode(frame))
+    for id in ("a1", "a2"):
+        past.history.take_alert(kit.alert_record(id, incident="i1", started=began.isoformat()))
+    past.history.take_alert(kit.alert_record("a1", incident="i1", sequence=2, value=9.99))
+    member = {"rule": "water-level", "subject": "gauge-1", "severity": "severe", "worst": "severe"}
+    members = [{**member, "alert": id, "since": began.isoformat()} for id in ("a1", "a2")]
+    past.history.take_incident(kit.incident_record("i1", state="closed", members=members))
+    past.events = [kit.located_record("gauge-1", kit.NOON - timedelta(minutes=50))]
+    with wall:
+        wall.feed(lambda picture: picture.apply_located(kit.located_record("gauge-1", level_m=0.11)))
+        page = opened(browsing, wall)
+        page.locator("#history-open").click()
+        expect(page.locator("#history-slider")).to_be_focused(timeout=10_000)
+        look_at(page, int((kit.NOON - timedelta(minutes=40)).timestamp()) // 60)
+        expect(page.locator("#past")).to_be_visible(timeout=10_000)
+        expect(page.locator(".toggle")).to_have_text("+ Triều cường: 2 cảnh báo")
+        expect(page.locator("#rate")).to_have_text("Cảnh báo mới: 2 trong 10 phút · 2 trong 1 giờ")
+        page.locator("#alerts .alert .title").first.click()
+        details = page.locator("#details .detail")
+        expect(details).to_contain_text("water-level, phiên bản 1")
+        expect(details).to_contain_text("2,04\u00a0m")
+        expect(details).not_to_contain_text("9,99")
+        details.get_by_role("button", name="Sự cố").click()
+        expect(details.locator("h2")).to_contain_text("Triều cường")
+        expect(details.locator("li")).to_have_count(2)  # its alerts; the high water came later
+        page.screenshot(path=kit.screenshots() / "history-details.png")
+        page.evaluate("location.hash = '#source=gauge-1'")
+        expect(details).to_contain_text("1,50\u00a0m")
+        page.locator("#past .history-back").click()
+        expect(details).to_contain_text("0,11\u00a0m", timeout=10_000)
+    assert browsing.errors == []
+
+
 def test_nothing_can_be_commanded_in_the_past(browsing: Browsing, tmp_path: Path) -> None:
     """Buttons that would change the present are not there while something else is shown."""
     wall = kit.WallThread(kit.small_shell(), kit.operators_file(tmp_path))
@@ -169,6 +217,8 @@ def day() -> Iterator[kit.WallThread]:
                 past.events.append(value)
             elif topic == system.topics.alert_changes.name:
                 past.history.take_alert(value)
+            elif topic == system.topics.incidents.name and value:
+                past.history.take_incident(value)
             elif topic == system.topics.picture.name and (record.key or b"").startswith(FRAME_PREFIX):
                 past.history.take_frame(value)
     boundaries = registry.sets[-1]

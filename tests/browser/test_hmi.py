@@ -10,11 +10,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
+from maps.history import History
 from maps.picture import Picture
+from streams.picturing import Frame, FrameAlert
 from tests import wallkit as kit
+from tests.browser.test_history import Past
 from tests.browserkit import Browsing
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -176,6 +180,73 @@ def serious(page: Page) -> list[str]:
     ]
 
 
+def hour_past() -> Past:
+    """The hour before the present, with one alert all the time."""
+    past = Past(History(48))
+    for minute in range(-60, 1):
+        frame = Frame(
+            time=kit.NOON + timedelta(minutes=minute),
+            province="92",
+            counts={"severe": 1},
+            communes={"90001": "severe"},
+            alerts=[FrameAlert("p1", 1, "severe")],
+        )
+        past.history.take_frame(msgspec.json.encode(frame))
+    past.history.take_alert(kit.alert_record("p1"))
+    return past
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_nothing_keeps_people_from_using_what_opens(browsing: Browsing, tmp_path: Path, theme: str) -> None:
+    """No serious finding with details, filters, each dialog, an incident or the past open, and with the data old."""
+    wall = kit.WallThread(kit.small_shell(), kit.operators_file(tmp_path))
+    wall.past = hour_past()
+    with wall:
+        raise_alerts(
+            wall, {"id": "a1", "incident": "i1"}, {"id": "a2", "incident": "i1", "severity": "minor"}
+        )
+        wall.feed(lambda picture: picture.apply_incident(incident_record(), "i1"))
+        page = opened(browsing, wall, f"?theme={theme}&sound=on#severities=severe,minor")
+        page.emulate_media(reduced_motion="reduce")
+        page.locator("#filters summary").click()
+        page.locator(".toggle").click()
+        expect(page.locator("#sieve")).to_be_visible()
+        assert serious(page) == []
+        shot(page, f"open-{theme}-filters")
+        page.locator("#filters summary").click()
+        page.locator("#account-button").click()
+        page.locator("#sign-in-id").fill("operator")
+        page.locator("#sign-in-password").fill(kit.PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.locator("#open-button")).to_be_visible()
+        for button, dialog in (
+            (page.locator("#open-button"), "opening"),
+            (page.locator("#screen-button"), "this-screen"),
+            (page.locator("[data-action=close]").first, "say"),
+        ):
+            button.click()
+            expect(page.locator(f"#{dialog}")).to_be_visible()
+            assert serious(page) == [], dialog
+            shot(page, f"open-{theme}-{dialog}")
+            page.keyboard.press("Escape")
+            expect(page.locator(f"#{dialog}")).to_be_hidden()
+        page.locator("#alerts .alert .title").first.click()
+        expect(page.locator("#details .detail")).to_be_visible()
+        assert serious(page) == [], "details"
+        shot(page, f"open-{theme}-details")
+        page.locator("#history-open").click()
+        expect(page.locator("#history-slider")).to_be_focused(timeout=10_000)
+        page.keyboard.press("Home")
+        expect(page.locator("#past")).to_be_visible(timeout=10_000)
+        wall.silence()
+        expect(page.locator("#banner")).to_be_visible(timeout=10_000)
+        assert serious(page) == [], "the past, and old data"
+        shot(page, f"open-{theme}-history")
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert serious(page) == [], "the past on a phone"
+        shot(page, f"open-{theme}-history-phone")
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_nothing_keeps_people_from_using_it(
@@ -197,6 +268,7 @@ def test_nothing_keeps_people_from_using_it(
     shot(page, f"theme-{theme}-{language}")
     page.set_viewport_size({"width": 390, "height": 844})
     assert serious(page) == []
+    shot(page, f"phone-{theme}-{language}")
 
 
 def test_the_signs_stand_out_in_the_light_theme(wall: kit.WallThread, browsing: Browsing) -> None:
@@ -241,13 +313,17 @@ def test_everything_is_reached_with_the_keyboard(wall: kit.WallThread, browsing:
     raise_alerts(wall, {"id": "a1", "incident": "i"}, {"id": "a2", "incident": "i", "severity": "minor"})
     page = opened(browsing, wall)
     page.locator("#map_wall").evaluate("one => one.blur()")
-    wanted = {"sound", "account-button", "incident", "a1", "screen-button", "language", "licences"}
+    wanted = {"map_wall", "filters", "sound", "account-button", "incident", "a1", "screen-button", "language"}
+    wanted |= {"filter-extreme", "filter-traffic", "filter-commune", "filter-find", "licences"}
+    page.locator("#filters summary").focus()
+    page.keyboard.press("Enter")
+    page.locator("#filters summary").evaluate("one => one.blur()")
     reached: set[str] = set()
-    for _ in range(60):
+    for _ in range(90):
         page.keyboard.press("Tab")
         name, outline = page.evaluate(
             "(() => { const one = document.activeElement; return [one.id || one.dataset.action || one.dataset.id"
-            " || one.className, getComputedStyle(one).outlineStyle]; })()"
+            " || one.className || one.parentElement.id, getComputedStyle(one).outlineStyle]; })()"
         )
         if name in wanted:
             assert outline != "none", f"the focus on {name} does not show"
@@ -372,12 +448,15 @@ def test_an_incident_is_one_row(wall: kit.WallThread, browsing: Browsing) -> Non
 
 def test_a_flood_of_alerts_is_marked(wall: kit.WallThread, browsing: Browsing) -> None:
     """Ten in ten minutes are a figure, eleven are a flood, in words and not by colour alone."""
-    raise_alerts(wall, *many_alerts(10))
+    raise_alerts(wall, *({**alert, "change": "raised"} for alert in many_alerts(10)))
     page = opened(browsing, wall)
     rate = page.locator("#rate")
     expect(rate).to_have_text("Cảnh báo mới: 10 trong 10 phút · 10 trong 1 giờ")
     raise_alerts(wall, {"id": "more", "time": minutes_ago(1)})
     expect(rate).to_have_text("Cảnh báo mới: 11 trong 10 phút · 11 trong 1 giờ · ! DỒN DẬP")
+    shot(page, "flood")
+    raise_alerts(wall, {"id": "restored", "change": "escalated", "sequence": 3})
+    expect(rate).to_contain_text("≈ 12 trong 1 giờ")
 
 
 # The inset
@@ -695,3 +774,21 @@ def test_alarm_colours_stay_while_the_picture_is_old(wall: kit.WallThread, brows
     expect(page.locator("#banner")).to_be_visible(timeout=6000)
     assert (page.evaluate(colours), page.evaluate("window.wall.drawn().communes['90001']")) == before
     assert before[1] == "extreme"
+
+
+def test_everything_grows_with_the_panel(wall: kit.WallThread, browsing: Browsing) -> None:
+    """On four times as many pixels all is twice as large, the map's own controls too: nothing is left small."""
+    raise_alerts(wall, *many_alerts(4))
+    page = opened(browsing, wall)
+    page.locator("#filters summary").click()
+    measure = """['.leaflet-control-zoom-in', '#filter-extreme', '.leaflet-control-layers-selector', '#legend-blind',
+        '#alerts .place', '#sound', '.leaflet-control-scale-line'].map((name) => {
+          const { width, height } = document.querySelector(name).getBoundingClientRect();
+          return [name, Math.min(width, height)];
+        })"""
+    before = dict(page.evaluate(measure))
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    page.wait_for_timeout(500)
+    for name, size in page.evaluate(measure):
+        assert size / before[name] == pytest.approx(2, rel=0.15), name
+    shot(page, "4k")

@@ -43,3 +43,38 @@ def test_a_page_opens_from_a_file(name: str, browsing: Browsing, tmp_path: Path)
     assert [url for url in browsing.requests if not url.startswith("data:")] == [path.as_uri()]
     assert browsing.console == []
     assert browsing.errors == []
+
+
+@pytest.mark.parametrize("name", ["snapshot", "report"])
+def test_a_page_prints(name: str, browsing: Browsing, tmp_path: Path) -> None:
+    """On A4 nothing is cut off at the right, no row of a table is torn in two, and the map is on the first sheet."""
+    past, settings, path = (
+        kit.past("Ngập đường Nguyễn Văn Cừ"),
+        load_settings(wall_title="THỬ"),
+        tmp_path / "page.html",
+    )
+    made = (
+        snapshot_page(past, settings, None, "vi")
+        if name == "snapshot"
+        else report_page(past, settings, SHIFT, "vi")
+    )
+    path.write_text(made, encoding="utf-8")
+    page = browsing.page
+    page.goto(path.as_uri())
+    page.evaluate("document.fonts.ready.then(() => true)")
+    pdf = wallkit.screenshots() / f"page-{name}.pdf"
+    page.pdf(path=pdf, format="A4", print_background=True)
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    page.emulate_media(media="print")
+    page.set_viewport_size(
+        {"width": 718, "height": 1046}
+    )  # A4 within a centimetre of margin, at 96 pixels an inch
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    torn = page.locator("tr").evaluate_all(
+        "all => all.filter((one) => getComputedStyle(one).breakInside !== 'avoid').length"
+    )
+    assert torn == 0
+    if name == "snapshot":
+        box = page.locator("#map_snapshot").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 1046
