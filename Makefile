@@ -8,8 +8,9 @@ LOCK := deploy/python
 # What the demonstration keeps lies in the checkout; `make clean` leaves it.
 export IOC_STATE_DIR ?= $(CURDIR)/.ioc
 SCENARIO ?= can-tho-spring-tide
+MINUTES ?= 30
 
-.PHONY: help install run test check lint unit integration browser bench bench-shape bench-wall tools lock broker-sums clean
+.PHONY: help install run test check lint unit integration browser bench bench-shape bench-wall soak-wall tools lock broker-sums clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -48,6 +49,9 @@ bench-shape: $(BENCH_VENV)/.bench ## Only the product's cost against partitions,
 
 bench-wall: $(VENV)/.dev tools ## The wall with 10,000 sources in Chromium, beside folium's Realtime plugin
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m tests.bench.wall $(BENCH_ARGS)
+
+soak-wall: $(VENV)/.dev tools ## Whether the memory of the wall in Chromium grows in MINUTES (30)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m tests.bench.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
 # Chromium and promtool: installed where that is possible, otherwise said.
 tools: $(VENV)/.dev

@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import folium
 import numpy as np
@@ -136,8 +137,8 @@ class City:
         self.second += 1
         self.points = self.points + np.random.default_rng(self.second).normal(0, 0.0007, self.points.shape)
 
-    def located(self) -> list[bytes]:
-        """One record for each source."""
+    def located(self, first: int = 0, end: int | None = None) -> list[bytes]:
+        """One record for each source, or for some of them."""
         at = (kit.NOON + timedelta(seconds=self.second)).isoformat()
         measures = ('"speed_kmh"', '"level_m"', '"count"')
         return [
@@ -146,7 +147,7 @@ class City:
                 f'"lon":{lon:.6f},"lat":{lat:.6f},{measures[n % 3]}:{self._rng.random() * 50:.2f},'
                 f'"place":{self._place}}}'
             ).encode()
-            for n, (lon, lat) in enumerate(self.points.tolist())
+            for n, (lon, lat) in enumerate(self.points[first:end].tolist(), first)
         ]
 
     def geojson(self) -> bytes:
@@ -178,6 +179,7 @@ def counted(page: Page, seconds: float) -> dict[str, Any]:
     seen = page.evaluate("({ ...bench, seconds: (performance.now() - bench.began) / 1000 })")
     missed = sum(max(0, round(ms / FRAME_MS) - 1) for ms in seen["frames"])
     return {
+        "seconds": round(seen["seconds"], 1),
         "updates": len(seen["updates"]),
         "update_p50_ms": round(percentile(seen["updates"], 0.5), 2),
         "update_p95_ms": round(percentile(seen["updates"], 0.95), 2),
@@ -195,12 +197,47 @@ def _cpu_ms(session: CDPSession) -> float:
     return next(one["value"] * 1000 for one in metrics if one["name"] == "TaskDuration")
 
 
-def opened(browser: Browser, url: str) -> Page:
+def opened(browser: Browser, url: str) -> tuple[Page, Weight]:
+    """A page that loads an address for the first time, and what that transfers."""
     page = browser.new_page(viewport={"width": 1920, "height": 1080})
     page.on("pageerror", lambda error: print(f"error on the page: {error}"))
     page.add_init_script(INSTRUMENTS)
+    weight = Weight(page)
     page.goto(url)
-    return page
+    return page, weight
+
+
+class Weight:
+    """Every byte that a page is sent, as it comes: compressed, and with the headers of the answers."""
+
+    #: What stays open and tells what happens: live data, not the page.
+    LIVE = "/events"
+
+    def __init__(self, page: Page) -> None:
+        self._paths: dict[str, str] = {}
+        self._bytes: dict[str, int] = {}
+        session = page.context.new_cdp_session(page)
+        session.on("Network.requestWillBeSent", self._asked)
+        session.on("Network.loadingFinished", self._came)
+        session.send("Network.enable")
+
+    def _asked(self, event: dict[str, Any]) -> None:
+        self._paths[event["requestId"]] = urlsplit(event["request"]["url"]).path
+
+    def _came(self, event: dict[str, Any]) -> None:
+        self._bytes[event["requestId"]] = event["encodedDataLength"]
+
+    def figures(self) -> dict[str, int]:
+        """Bytes so far, also of the fonts and of the boundaries alone, and how many files they were."""
+        came = [
+            (self._paths[id_], size) for id_, size in self._bytes.items() if self._paths[id_] != self.LIVE
+        ]
+        return {
+            "page_gzip_bytes": sum(size for _, size in came),
+            "of_which_fonts": sum(size for path, size in came if path.endswith(".woff2")),
+            "of_which_boundaries": sum(size for path, size in came if path == "/boundaries.geojson"),
+            "page_files": len(came),
+        }
 
 
 def measure_wall(browser: Browser, boundaries: BoundarySet, count: int, seconds: float) -> dict[str, Any]:
@@ -208,10 +245,10 @@ def measure_wall(browser: Browser, boundaries: BoundarySet, count: int, seconds:
     city = City(boundaries, count)
     with kit.WallThread(kit.small_shell(drawing(boundaries))) as wall:
         wall.feed(lambda picture: [picture.apply_located(record) for record in city.located()])
-        page = opened(browser, wall.url)
+        page, weight = opened(browser, wall.url)
         page.wait_for_selector("body.ready", timeout=60_000)
         page.wait_for_timeout(1000)
-        weight = weigh(page)
+        first = {"first_paint_ms": first_paint_ms(page), **weight.figures()}
         page.evaluate(WATCH_DOTS)
         stop = threading.Event()
         feeder = threading.Thread(target=feed, args=(wall, city, stop), daemon=True)
@@ -222,39 +259,25 @@ def measure_wall(browser: Browser, boundaries: BoundarySet, count: int, seconds:
         feeder.join(30)
         page.screenshot(path=kit.screenshots() / "bench-wall.png")
         page.close()
-    return {**weight, **result}
+    return {**first, **result}
 
 
 def feed(wall: kit.WallThread, city: City, stop: threading.Event) -> None:
-    """Once a second every source speaks; applied in steps, as the wall's own feed does."""
-    due = time.monotonic()
+    """Once a second every source speaks, one part of them after the other: nobody sets sources to one time."""
+    due, parts = time.monotonic(), range(0, len(city.points), STEP)
     while not stop.is_set():
         city.move()
-        records = city.located()
-        for begin in range(0, len(records), STEP):
-            part = records[begin : begin + STEP]
-            wall.feed(lambda picture, part=part: [picture.apply_located(record) for record in part])
         wall.passed = kit.NOON + timedelta(seconds=city.second)
-        due += 1
-        stop.wait(max(0.0, due - time.monotonic()))
+        for begin in parts:
+            part = city.located(begin, begin + STEP)
+            wall.feed(lambda picture, part=part: [picture.apply_located(record) for record in part])
+            due += 1 / len(parts)
+            stop.wait(max(0.0, due - time.monotonic()))
 
 
-def weigh(page: Page) -> dict[str, Any]:
-    """What the page loaded, compressed as it came, and when it first showed something."""
-    entries = page.evaluate(
-        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
-        ".map(({ name, encodedBodySize }) => [new URL(name).pathname, encodedBodySize])"
-    )
-    static = {name: size for name, size in entries if not name.startswith(("/api/", "/events"))}
-    fonts = sum(size for name, size in static.items() if name.endswith((".ttf", ".woff2")))
-    return {
-        "first_paint_ms": round(
-            page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"), 1
-        ),
-        "page_gzip_bytes": sum(static.values()),
-        "of_which_fonts": fonts,
-        "of_which_boundaries": static.get("/boundaries.geojson", 0),
-    }
+def first_paint_ms(page: Page) -> float:
+    """When the page first showed something, from the beginning of the navigation."""
+    return round(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"), 1)
 
 
 # Folium's Realtime plugin
@@ -376,7 +399,7 @@ def measure_realtime(
         "/realtime.js": ("text/javascript", script + b";" + WATCH_REALTIME.encode()),
     }
     with serving(routes) as url:
-        page = opened(browser, url)
+        page, _ = opened(browser, url)
         page.wait_for_timeout(6000)
         result = counted(page, seconds)
         page.close()
@@ -417,7 +440,7 @@ def measure_path(browser: Browser, boundaries: BoundarySet, samples: int) -> dic
                     90,
                     system.tails,
                 )
-                page = opened(browser, url)
+                page, _ = opened(browser, url)
                 page.wait_for_selector("body.ready", timeout=60_000)
                 page.evaluate(WATCH_PIXEL)
                 took = _path_times(
@@ -477,7 +500,7 @@ def _path_times(page: Page, bootstrap: str, topic: str, boundaries: BoundarySet,
 
 
 def tell(result: dict[str, Any]) -> None:
-    print(f"\n{result['sources']:,} sources, each moving once a second, {result['seconds']:.0f} s each\n")
+    print(f"\n{result['sources']:,} sources, each moving once a second\n")
     print(f"{'':34}{'p50':>9}{'p95':>9}{'missed':>9}{'long tasks':>14}{'main thread CPU':>18}")
     for name in ("wall", "realtime_canvas", "realtime_svg"):
         if one := result.get(name):
@@ -488,8 +511,9 @@ def tell(result: dict[str, Any]) -> None:
             )
     wall = result["wall"]
     print(
-        f"\nfirst paint {wall['first_paint_ms']} ms; page {wall['page_gzip_bytes'] / 1000:.0f} kB, of which fonts "
-        f"{wall['of_which_fonts'] / 1000:.0f} kB, boundaries {wall['of_which_boundaries'] / 1000:.0f} kB"
+        f"\nfirst paint {wall['first_paint_ms']} ms; page {wall['page_gzip_bytes'] / 1000:.0f} kB in "
+        f"{wall['page_files']} files with their headers, of which fonts {wall['of_which_fonts'] / 1000:.0f} kB, "
+        f"boundaries {wall['of_which_boundaries'] / 1000:.0f} kB"
     )
     if "event_to_pixel_p95_ms" in result:
         print(
@@ -500,7 +524,7 @@ def tell(result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each variant")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the wall; of the plugin a third")
     parser.add_argument("--alone", action="store_true", help="without folium's Realtime plugin")
     parser.add_argument("--samples", type=int, default=40, help="events from Kafka to a pixel; 0: no broker")
     options = parser.parse_args()
@@ -512,7 +536,6 @@ def main() -> None:
             "load": os.getloadavg()[0],
         },
         "sources": options.sources,
-        "seconds": options.seconds,
     }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
@@ -522,7 +545,7 @@ def main() -> None:
             for canvas in (True, False):
                 name = f"realtime_{'canvas' if canvas else 'svg'}"
                 result[name] = measure_realtime(
-                    browser, boundaries, options.sources, options.seconds, script, canvas
+                    browser, boundaries, options.sources, options.seconds / 3, script, canvas
                 )
             result["realtime_p95_ms"] = result["realtime_svg"]["update_p95_ms"]
         elif not options.alone:
