@@ -235,14 +235,18 @@ export function fillWords(root = document) {
   for (const element of root.querySelectorAll('[data-label]')) element.ariaLabel = words(element.dataset.label);
 }
 
+// To make a format takes a browser longer than all else that it does in a second.
 const formats = new Map();
-function dateFormat(name, options) {
+function formatOf(name, make) {
   const key = `${language}/${name}`;
-  if (!formats.has(key)) {
-    formats.set(key, new Intl.DateTimeFormat(WORDS[language].locale, { timeZone: ZONE, ...options }));
-  }
+  if (!formats.has(key)) formats.set(key, make(WORDS[language].locale));
   return formats.get(key);
 }
+
+const dateFormat = (name, options) => formatOf(name,
+  (locale) => new Intl.DateTimeFormat(locale, { timeZone: ZONE, ...options }));
+const numberFormat = (least, most) => formatOf(`${least}-${most}`, (locale) => new Intl.NumberFormat(locale,
+  { minimumFractionDigits: least, maximumFractionDigits: most }));
 
 const CLOCK = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' };
 const HOUR = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
@@ -261,13 +265,13 @@ export function moment(ms, now) {
 }
 
 export function number(value, digits = 2) {
-  return value.toLocaleString(WORDS[language].locale, { maximumFractionDigits: digits });
+  return numberFormat(0, digits).format(value);
 }
 
 /** A measured value with its unit. Metres always show centimetres, so that levels compare at a glance. */
 export function measured(value, unit) {
   const text = unit === 'm'
-    ? value.toLocaleString(WORDS[language].locale, { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+    ? numberFormat(2, 2).format(value)
     : number(value);
   const name = WORDS[language][`unit_${unit}`] ?? unit;
   return name ? `${text}\u00a0${name}` : text;
