@@ -99,6 +99,8 @@ class Pipeline:
         self._working_since: float | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._worked: list[_Worked] = []
+        #: Records that are worked on and wait for the transaction before theirs.
+        self._ahead = 0
         self._committing: list[_Worked] = []
         self._changed = asyncio.Event()
         self._lease: Lease | None = None
@@ -155,17 +157,13 @@ class Pipeline:
     async def _work(self) -> None:
         try:
             while True:
-                await self._until(lambda: self._closing or (self._chunks and self._ahead() < self._limit))
+                await self._until(lambda: self._closing or (self._chunks and self._ahead < self._limit))
                 if self._closing:
                     return
                 await self._work_on(self._next())
         finally:
             self._work_ended = True
             self._changed.set()
-
-    def _ahead(self) -> int:
-        """Records that are worked on and wait for the transaction before theirs."""
-        return sum(len(worked.chunk.records) for worked in self._worked)
 
     def _next(self) -> Chunk:
         chunk = self._chunks.popleft()
@@ -197,6 +195,7 @@ class Pipeline:
                 done = self._processor.work(records)
             self._position = chunk.end
         self._worked.append(_Worked(chunk, started, self._processor.clock, done))
+        self._ahead += len(chunk.records)
         self._working_since = None
         self._changed.set()
 
@@ -220,7 +219,7 @@ class Pipeline:
             await self._until(lambda: self._worked or self._work_ended)
             if not self._worked:
                 return
-            self._committing, self._worked = self._worked, []
+            self._committing, self._worked, self._ahead = self._worked, [], 0
             self._changed.set()
             await self._commit_together(self._committing)
             self._committing = []

@@ -93,6 +93,8 @@ class CorrelateProcessor:
     ) -> None:
         self._correlating, self._province = of, province
         self._configurations, self._health = configurations, health
+        #: What the newest chunk led to: as soon as that is committed, what stands open is what is committed.
+        self._newest: correlating.Outcome | None = None
         for change in get_args(ChangeName):
             for severity in SEVERITIES:
                 # From the start, so that the first one is an increase.
@@ -108,7 +110,7 @@ class CorrelateProcessor:
         await _fetch(needed, self._configurations, self._health)
 
     def work(self, records: Sequence[RawRecord]) -> Done:
-        outcome = self._correlating.run(records, self._configurations.known)
+        outcome = self._newest = self._correlating.run(records, self._configurations.known)
         return Done(outcome.effects, lambda: self._count(outcome))
 
     def _count(self, out: correlating.Outcome) -> None:
@@ -122,13 +124,14 @@ class CorrelateProcessor:
         for message in out.messages:
             metrics.AGENCY_MESSAGES.labels(message.agency).inc()
         metrics.UNREADABLE_SIGNALS.inc(out.unreadable)
-        self._count_open()
+        if out is self._newest:
+            self._count_open()
 
     def released(self) -> None:
         metrics.forget_province(self._province)
 
     def _count_open(self) -> None:
-        """What stands open, and the rate of alarms; the chunk that is being committed may be in it."""
+        """What stands open, and the rate of alarms."""
         province, correlation = self._province, self._correlating.correlation
         alerts = correlation.open()
         severities = Counter(alert.severity for alert in alerts)

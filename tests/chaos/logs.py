@@ -97,8 +97,10 @@ def commands(settings: Settings) -> list[tuple[int, bytes, Command]]:
     return found
 
 
-def undisturbed(settings: Settings, again: Settings, agencies: list[str], directory: Path) -> Came:
-    """What comes of the log of `settings` under `again`, another prefix, where nobody disturbs.
+def undisturbed(
+    settings: Settings, again: Settings, agencies: list[str], directory: Path, *, seconds: float = 120
+) -> Came:
+    """What comes of the log of `settings` under `again`, another prefix, where nobody disturbs, within `seconds`.
 
     The log is all that the processes are given: the raw records in their partitions, the configurations, and the
     operators' commands. Those must name the time from which they hold, for here they come before everything else.
@@ -125,5 +127,5 @@ def undisturbed(settings: Settings, again: Settings, agencies: list[str], direct
     with running(again, directory) as system:
         system.start("sense")
         system.start("correlate")
-        wait_until_judged(system, last_clock(settings), 120)
+        wait_until_judged(system, last_clock(settings), seconds)
     return Came.of(again, agencies)

@@ -1,0 +1,297 @@
+"""The transport keeps its promises on a real broker: nothing is lost, doubled, half done or out of order.
+
+The workers here number records (`tests.transportkit`): every way to break a promise breaks a source's numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from ioc.settings import Settings
+from ioc.shutdown import child_setup
+from streams.topics import Topics
+from streams.transactions import Effects, Lease
+from tests import transportkit as kit
+from tests.conftest import Kafka
+from tests.system import environment, read_all, running, until
+
+#: Seconds within which a worker must have ended after SIGTERM.
+END_SECONDS = 10.0
+
+
+@pytest.fixture
+def settings(kafka: Kafka) -> Settings:
+    return kafka.settings(chunk_records=10)
+
+
+@pytest.fixture
+def admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
+    client = KafkaAdminClient(bootstrap_servers=kafka.address)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def producer(kafka: Kafka) -> Iterator[KafkaProducer]:
+    client = KafkaProducer(bootstrap_servers=kafka.address, acks="all", linger_ms=5)
+    yield client
+    client.close()
+
+
+class Workers:
+    """Processes that number records. Each has its output in a file of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, settings: Settings, slow: float = 0.0) -> subprocess.Popen[bytes]:
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "tests.transportkit"],
+                env={**environment(settings), kit.SLOW: str(slow)},
+                stdout=log,
+                stderr=log,
+                preexec_fn=child_setup(),
+            )
+        return self.processes[name]
+
+    def end(self, name: str) -> None:
+        """SIGTERM: it must end by itself, in time, and say that it did."""
+        self.processes[name].terminate()
+        assert self.processes[name].wait(END_SECONDS) == 0, self.log(name)
+
+    def waits(self, name: str) -> bool:
+        return kit.WAITS in self.log(name)
+
+    def log(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text(errors="replace")
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    made = Workers(tmp_path)
+    yield made
+    for process in made.processes.values():
+        if process.poll() is None:
+            process.kill()
+            process.wait(10)
+
+
+def fill(settings: Settings, producer: KafkaProducer, partition: int, values: list[bytes]) -> None:
+    """Records of one source, in one partition; their offsets are their places in the list."""
+    for value in values:
+        kit.send(producer, settings, f"source-{partition}", value, partition)
+    producer.flush()
+
+
+def assert_all_once(settings: Settings, sent: dict[str, list[str]]) -> None:
+    """Every record of every source was numbered once, in its order, from 1 on."""
+    found = kit.numbered(settings)
+    assert found.keys() == sent.keys()
+    for source, values in sent.items():
+        assert found[source] == list(enumerate(values, 1)), source
+
+
+@pytest.mark.parametrize("transport", ["chunks", "records"])
+def test_a_commit_never_passes_an_unfinished_chunk(
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: Workers, transport: str
+) -> None:
+    """While one chunk waits, its partition is committed up to it and no further, and others go on."""
+    values = [b"%d" % number for number in range(100)]
+    values[35] = kit.WAIT
+    fill(settings, producer, 0, values)
+    workers.start("worker", settings.model_copy(update={"transport": transport}))
+    until(lambda: workers.waits("worker"), 30, workers.logs)
+    fill(settings, producer, 1, values[:30])
+    until(lambda: kit.committed(settings, admin).get(1) == 30, 30, workers.logs)
+    # What came before it is committed by now: no later than the other partition's records, which came later.
+    start = kit.committed(settings, admin)[0]
+    assert 25 < start <= 35
+    assert len(kit.numbered(settings)["source-0"]) == start
+    workers.processes["worker"].send_signal(signal.SIGUSR1)
+    until(lambda: kit.committed(settings, admin)[0] == 100, 30, workers.logs)
+    workers.end("worker")
+    texts = [value.decode() for value in values]
+    assert_all_once(settings, {"source-0": texts, "source-1": texts[:30]})
+
+
+def test_a_worker_that_waits_for_ever_ends_when_it_is_told_to(
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: Workers
+) -> None:
+    """SIGTERM in mid-chunk: it ends by itself with nothing half done, and the next one does the chunk."""
+    values = [b"0", b"1", kit.WAIT, b"3"]
+    fill(settings, producer, 0, values)
+    workers.start("first", settings.model_copy(update={"chunk_records": 2}))
+    until(lambda: workers.waits("first"), 30, workers.logs)
+    workers.end("first")
+    assert kit.committed(settings, admin) == {0: 2}
+    assert kit.numbered(settings) == {"source-0": [(1, "0"), (2, "1")]}
+    second = workers.start("second", settings)
+    until(lambda: workers.waits("second"), 30, workers.logs)
+    second.send_signal(signal.SIGUSR1)
+    until(lambda: kit.committed(settings, admin) == {0: 4}, 30, workers.logs)
+    workers.end("second")
+    assert_all_once(settings, {"source-0": [value.decode() for value in values]})
+
+
+def test_what_is_at_work_when_the_end_comes_is_committed_whole(
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: Workers
+) -> None:
+    """SIGTERM under a backlog, again and again: each ends in time, and what is seen is what is committed."""
+    values = [b"%d" % number for number in range(3000)]
+    for partition in range(4):
+        fill(settings, producer, partition, values)
+    done = 0
+    for name in ("first", "second"):
+        workers.start(name, settings, slow=0.01)
+        until(lambda: sum(kit.committed(settings, admin).values()) > done, 30, workers.logs)  # noqa: B023
+        workers.end(name)
+        positions = kit.committed(settings, admin)
+        done = sum(positions.values())
+        seen = {source: len(found) for source, found in kit.numbered(settings).items()}
+        assert seen == {f"source-{number}": offset for number, offset in positions.items() if offset}
+    total = 4 * len(values)
+    assert done < total, "there was no backlog"
+    workers.start("third", settings)
+    until(lambda: sum(kit.committed(settings, admin).values()) == total, 60, workers.logs)
+    workers.end("third")
+    texts = [value.decode() for value in values]
+    assert_all_once(settings, {f"source-{partition}": texts for partition in range(4)})
+
+
+class Load(threading.Thread):
+    """Sends records of 40 sources to the four partitions until it is told to stop."""
+
+    def __init__(self, settings: Settings, producer: KafkaProducer, pause: float) -> None:
+        super().__init__(daemon=True)
+        self._settings, self._producer, self._pause = settings, producer, pause
+        self._stop_asked = threading.Event()
+        self.sent: dict[str, list[str]] = {}
+
+    def run(self) -> None:
+        number = 0
+        while not self._stop_asked.wait(self._pause):
+            for source in range(40):
+                value = str(number)
+                kit.send(self._producer, self._settings, f"s{source}", value.encode(), source % 4)
+                self.sent.setdefault(f"s{source}", []).append(value)
+                number += 1
+
+    def stop(self) -> int:
+        """Stop; returns how many were sent."""
+        self._stop_asked.set()
+        self.join(20)
+        assert not self.is_alive()
+        self._producer.flush()
+        return sum(len(values) for values in self.sent.values())
+
+
+@pytest.mark.parametrize(("transport", "pause"), [("chunks", 0.01), ("records", 0.1)])
+def test_workers_come_and_go_under_load(
+    settings: Settings,
+    admin: KafkaAdminClient,
+    producer: KafkaProducer,
+    workers: Workers,
+    transport: str,
+    pause: float,
+) -> None:
+    """1 worker, then 3, then 1, one of them killed: every record once, in order, with the state before it."""
+    chosen = settings.model_copy(update={"transport": transport})
+    load = Load(chosen, producer, pause)
+    load.start()
+
+    def at_work(*names: str) -> Callable[[], bool]:
+        """Whether these have each taken a partition since the call."""
+        seen = {name: len(workers.log(name)) for name in names}
+        return lambda: all("from offset" in workers.log(name)[seen[name] :] for name in names)
+
+    workers.start("first", chosen)
+    until(at_work("first"), 30, workers.logs)
+    workers.start("second", chosen)
+    workers.start("third", chosen)
+    until(at_work("first", "second", "third"), 60, workers.logs)
+    left = at_work("second", "third")
+    workers.end("first")
+    until(left, 60, workers.logs)
+    left = at_work("third")
+    workers.processes["second"].send_signal(signal.SIGKILL)
+    workers.processes["second"].wait(10)
+    until(left, 60, workers.logs)
+    total = load.stop()
+    until(lambda: sum(kit.committed(settings, admin).values()) >= total, 60, workers.logs)
+    workers.end("third")
+    assert_all_once(settings, load.sent)
+
+
+async def test_a_refused_batch_takes_the_whole_chunk_with_it(
+    settings: Settings, admin: KafkaAdminClient
+) -> None:
+    """The broker takes one batch and refuses another: nothing of the chunk is seen, and the position stays."""
+    topics = Topics.of(settings)
+    tp, group = TopicPartition(topics.signals.name, 0), f"{settings.topic_prefix}group"
+    await asyncio.to_thread(
+        admin.alter_configs,
+        [ConfigResource(ConfigResourceType.TOPIC, topics.alerts.name, configs={"max.message.bytes": "1000"})],
+    )
+
+    async def take() -> Lease:
+        return await Lease.take(settings.bootstrap, group, tp, topics.signals_state.name)
+
+    lease = await take()
+    effects = Effects()
+    effects.add(topics.alert_changes.name, 0, b"small", b"x")
+    effects.add(topics.signals_state.name, 0, b"small", b"x")
+    effects.add(topics.alerts.name, 0, b"large", b"x" * 5000)
+    with pytest.raises(KafkaError):
+        await lease.commit(effects, 7)
+    await lease.release()
+    again = await take()
+    assert (again.position, again.state) == (0, {})
+    await again.release()
+    assert await asyncio.to_thread(read_all, settings, topics.alert_changes.name) == []
+
+
+def test_a_bad_record_harms_nobody_else_in_its_chunk(kafka: Kafka, tmp_path: Path) -> None:
+    """sense: each bad record becomes a dead letter with its place; its neighbours are located, in their order."""
+    settings = kafka.settings()
+    topics = Topics.of(settings)
+    good = {
+        "source": "street",
+        "time": "2025-10-08T17:20:00+07:00",
+        "lon": 105.78,
+        "lat": 10.03,
+        "road_depth_m": 0.1,
+    }
+    values = [json.dumps({"id": f"e{number}", **good}).encode() for number in range(60)]
+    bad = {3: b"", 17: b"{", 18: b"\xff\xfe", 40: b'{"id": 1}', 59: b"[]"}
+    values = [bad.get(number, value) for number, value in enumerate(values)]
+    client = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all", linger_ms=50)
+    for value in values:
+        client.send(topics.raw["flood"].name, key=b"street", value=value, partition=2)
+    client.close()
+    with running(settings, tmp_path) as system:
+        system.start("sense")
+        located = until(lambda: read_all(settings, topics.located.name), 40, system.tails)
+    letters = [json.loads(record.value) for record in read_all(settings, topics.dead_letters.name)]
+    assert [(letter["partition"], letter["offset"], letter["reason"]) for letter in letters] == [
+        (2, number, "undecodable") for number in bad
+    ]
+    ids = [json.loads(record.value)["id"] for record in located]
+    assert ids == [f"e{number}" for number in range(60) if number not in bad]
