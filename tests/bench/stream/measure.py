@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
 from ioc.shutdown import child_setup
 from tests.bench.stream.contenders import Contender
@@ -30,6 +30,9 @@ START_SECONDS = 180.0
 WARM_UP_SECONDS = 3.0
 #: Seconds between two looks.
 PAUSE = 0.2
+#: Seconds in which a broker must know who keeps a group's offsets.
+COORDINATOR_SECONDS = 20.0
+_UNSETTLED = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -237,11 +240,19 @@ def progress(run: Run) -> Iterator[Callable[[], int]]:
 
 
 def committed(admin: KafkaAdminClient, group: str) -> dict[tuple[str, int], int]:
-    """A group's offsets by topic and partition, where it has any."""
-    try:
-        offsets = admin.list_group_offsets([group])[group]
-    except CoordinatorNotAvailableError:
-        return {}  # before the first group on a broker there is nobody to ask
+    """A group's offsets by topic and partition, where it has any.
+
+    On a young broker those who know are only being found: they are asked again for `COORDINATOR_SECONDS`.
+    """
+    deadline = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            offsets = admin.list_group_offsets([group])[group]
+            break
+        except _UNSETTLED:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE)
     return {(tp.topic, tp.partition): found.offset for tp, found in offsets.items() if found.offset > 0}
 
 
