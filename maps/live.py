@@ -18,6 +18,9 @@ BEAT_SECONDS = 1.0
 #: Sources that a browser can be told anew about in a second: ten thousand are told once a second, a few hundred with
 #: the next batch. Each time the whole map is drawn, whoever spoke.
 SOURCES_PER_SECOND = 10_000
+#: Seconds for which newcomers get the same snapshot, and all that was sent since: when a wall comes back its browsers
+#: do too, all at once, and to encode ten thousand sources for each of two hundred would take longer than they wait.
+SHARED_SECONDS = 2.0
 #: Messages that may wait for one viewer: some ten seconds of changes and beats. Beyond that it starts afresh.
 QUEUE_MAX = 64
 
@@ -79,6 +82,9 @@ class Live:
         self._inventory: tuple[Listed, ...] = ()
         #: Before this moment of the loop's clock no further readings are sent.
         self._readings_at = 0.0
+        #: What newcomers get: a snapshot and what was sent since; and until when.
+        self._opening: list[bytes] = []
+        self._opening_until = 0.0
 
     # From the feed
 
@@ -139,7 +145,12 @@ class Live:
         if self._closed:
             viewer.end()
             return viewer
-        viewer.put(sse("snapshot", self.snapshot()))
+        now = time.monotonic()
+        if now >= self._opening_until or not self._viewers:
+            self._opening = [sse("snapshot", self.snapshot())]
+            self._opening_until = now + SHARED_SECONDS
+        for message in self._opening:
+            viewer.put(message)
         viewer.put(sse("beat", msgspec.json.encode(self._clock())))
         self._viewers.add(viewer)
         VIEWERS.set(len(self._viewers))
@@ -157,9 +168,20 @@ class Live:
         if not self._viewers:
             return
         message = sse(event, msgspec.json.encode(data))
+        self._remember(event, message)
         for viewer in list(self._viewers):
             if not viewer.put(message):
                 self.leave(viewer)
+
+    def _remember(self, event: str, message: bytes) -> None:
+        now = time.monotonic()
+        if event == "snapshot":
+            self._opening, self._opening_until = [message], now + SHARED_SECONDS
+        elif now < self._opening_until:
+            if event != "beat":  # a newcomer gets one of its own
+                self._opening.append(message)
+        else:
+            self._opening = []
 
     def _beat(self) -> None:
         self._send("beat", self._clock())

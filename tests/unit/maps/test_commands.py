@@ -312,6 +312,6 @@ async def test_every_answer_about_operators_is_locked_down(wall: Wall) -> None:
     for path in ("/api/me", "/api/sign-in", "/api/commands"):
         method = wall.client.get if path == "/api/me" else wall.client.post
         async with method(wall.url + path) as answer:
-            assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
             assert answer.headers["Cache-Control"] == "no-store"
             assert "Server" not in answer.headers

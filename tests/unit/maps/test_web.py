@@ -60,15 +60,26 @@ async def event_called(stream: aiohttp.StreamReader, wanted: str) -> Any:
 async def test_every_answer_is_locked_down() -> None:
     """No inline script or style may run, no other host may be asked, and nobody learns our versions."""
     async with running() as (url, *_), aiohttp.ClientSession() as client:
-        for path, status in (("/", 200), ("/assets/wall.js", 200), ("/api/snapshot", 200), ("/nothing", 404)):
+        answers = (
+            ("/", 200), ("/licences", 200), ("/assets/wall.js", 200), ("/api/snapshot", 200), ("/nothing", 404),
+        )  # fmt: skip
+        for path, status in answers:
             async with client.get(url + path) as answer:
                 assert answer.status == status
                 policy = dict(
                     part.split(maxsplit=1) for part in answer.headers["Content-Security-Policy"].split("; ")
                 )
                 assert policy["default-src"] == "'none'"
-                assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+                assert policy["frame-ancestors"] == "'none'"
+                if path in ("/", "/licences"):
+                    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+                    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+                else:
+                    assert set(policy) == {"default-src", "frame-ancestors"}, (
+                        "what is no page may load nothing"
+                    )
                 assert "unsafe" not in str(policy)
+                assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
                 assert answer.headers["Referrer-Policy"] == "no-referrer"
                 assert "Server" not in answer.headers
