@@ -13,6 +13,9 @@ from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, E
 #: Characters of a bad record that its dead letter keeps.
 DEAD_LETTER_CHARACTERS = 4096
 
+#: What decoding raises: also where the bytes are no text, and where values lie too deep in one another.
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 
 class RawRecord(Protocol):
     """What is needed of a consumed record; `timestamp` is the broker's, ms since 1970."""
@@ -44,7 +47,7 @@ class RawDecoder:
             return None
         try:
             return self._clock(record.value)
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             return None
 
     def decode(self, record: RawRecord, now: datetime | None) -> Event | Clock | DeadLetter | None:
@@ -57,7 +60,7 @@ class RawDecoder:
             return clock if clock is not None and (now is None or clock.clock >= now) else None
         try:
             event: Event = self._event(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             return self._dead("undecodable", str(error), record)
         for name in self._identifiers:
             if _has_controls(getattr(event, name)):
@@ -91,7 +94,7 @@ class RawDecoder:
         try:
             # Nearly always all are good. Joining the values to decode them as one array was slower.
             events = list(map(self._event, [record.value or b"" for record in records]))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             return [self.decode(record, now) for record in records]
         decoded: list[Event | Clock | DeadLetter | None] = []
         zone, latest = None, None
