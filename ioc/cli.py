@@ -14,6 +14,7 @@ from ioc.commands.agencies import cap, subscribe
 from ioc.commands.backtest import backtest
 from ioc.commands.boundaries import app as boundaries_app
 from ioc.commands.command import app as command_app
+from ioc.commands.deadletters import app as deadletters_app
 from ioc.commands.explain import explain
 from ioc.commands.map import app as map_app
 from ioc.commands.recordings import record
@@ -57,6 +58,7 @@ Every choice is a setting, read from the environment as IOC_...: see `ioc settin
 app.add_typer(boundaries_app)
 app.add_typer(rules_app)
 app.add_typer(command_app)
+app.add_typer(deadletters_app)
 app.add_typer(staff_app)
 app.add_typer(map_app)
 

@@ -157,6 +157,23 @@ class DeadLetter(Struct, kw_only=True, omit_defaults=True):
     value: str | None = None
 
 
+class Replayed(Struct, kw_only=True, tag_field="kind", tag="replayed"):
+    """That a dead letter was published again. Stands in ioc.deadletter behind its letter."""
+
+    #: Where the record that could not be used stands.
+    topic: str
+    partition: int
+    offset: int
+    #: Where the record that was made of it stands, in the same topic.
+    to_partition: int
+    to_offset: int
+    #: The operator who asked, and when.
+    by: str
+    at: AwareTime
+    #: The record was changed before.
+    repaired: bool
+
+
 def schema_of(kind: type) -> dict:
     """The JSON Schema of a record."""
     return msgspec.json.schema(kind)

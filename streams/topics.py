@@ -113,7 +113,7 @@ class Topics:
                 None,
                 **{"segment.ms": str(2 * 60_000), "delete.retention.ms": str(60 * 60_000)},
             ),
-            dead_letters=topic("ioc.deadletter", "source", "DeadLetter", 1, 30),
+            dead_letters=topic("ioc.deadletter", "source", "DeadLetter | Replayed", 1, 30),
             config=topic("ioc.config", "hash", "Configuration", 1, None),
             provinces=provinces,
             _prefix=prefix,

@@ -12,6 +12,7 @@ from ioc.errors import UserError
 if TYPE_CHECKING:
     from alerts.commands import Action, CommandOutcome
     from alerts.model import Severity
+    from alerts.rules.policy import Operator
     from ioc.settings import Settings
 
 #: Exit code where the command was judged and refused.
@@ -121,7 +122,7 @@ def open_(
     from streams.topics import Topics
 
     settings = _settings()
-    _known(settings, operator)
+    known_operator(settings, operator)
     level = _severity(severity)
     now = present(settings, 0)
     configuration = asyncio.run(Configurations(settings, Shelf(settings)).current())
@@ -162,7 +163,7 @@ def _about(
     from streams.commanding import find_alert, present
 
     settings = _settings()
-    _known(settings, operator)
+    known_operator(settings, operator)
     found = find_alert(settings, alert)
     until = present(settings, found.partition) + shelve if shelve is not None else None
     _ask(
@@ -221,8 +222,8 @@ def said(outcome: CommandOutcome) -> str:
     return f"bị từ chối / refused: {command.action} {alert}{number}: {vi} / {en}"
 
 
-def _known(settings: Settings, operator: str) -> None:
-    """Raises `UserError` where no file of operators has this one."""
+def known_operator(settings: Settings, operator: str) -> Operator:
+    """The operator of that id. Raises `UserError` where no file of operators has this one."""
     from ioc.operators import read_operators
 
     path = settings.operators_file
@@ -230,8 +231,10 @@ def _known(settings: Settings, operator: str) -> None:
         raise UserError(
             "no file of operators is named", "IOC_OPERATORS_FILE is empty", "see ioc operators --help"
         )
-    if operator not in {entry.operator.id for entry in read_operators(path)}:
+    found = {entry.operator.id: entry.operator for entry in read_operators(path)}
+    if operator not in found:
         raise UserError(f"no operator is called {operator}", str(path), "see ioc operators list")
+    return found[operator]
 
 
 def _settings() -> Settings:
