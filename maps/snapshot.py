@@ -90,6 +90,7 @@ def _map(shapes: dict[str, Any]) -> folium.Map:
         prefer_canvas=False,  # vectors, which print sharp
         control_scale=True,
         zoom_snap=0.125,
+        zoom_animation=False,  # a page that is printed while it zooms would print what is half way
         attribution_control=False,
     )
     named(made, "snapshot")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,9 @@ def test_a_page_prints(name: str, browsing: Browsing, tmp_path: Path) -> None:
     )
     assert torn == 0
     if name == "snapshot":
+        # Printed the moment it is there, the map must not be half way through zooming in.
+        drawn = page.locator("#map_snapshot .leaflet-overlay-pane svg").evaluate("one => one.style.transform")
+        assert re.search(r"scale\((?!1\))", drawn) is None, drawn
         box = page.locator("#map_snapshot").bounding_box()
         assert box is not None
         assert box["y"] + box["height"] <= 1046
