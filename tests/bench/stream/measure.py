@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
@@ -152,9 +152,10 @@ def running(contender: Contender, ground: Ground, log: Log, prefix: str, process
     else:
         topics = ground.topics_for(log, prefix)
         kept = set()
-        ground.make(
-            [topics.located, topics.signals, topics.dead_letters, topics.picture, *topics.raw_state.values()]
-        )
+        state = next(iter(topics.raw_state.values()))
+        changelogs = [replace(state, name=f"{prefix}{name}") for name in contender.changelogs]
+        written = (topics.located, topics.signals, topics.dead_letters, topics.picture)
+        ground.make([*written, *topics.raw_state.values(), *changelogs])
     run = Run(contender, ground, log, prefix)
     try:
         run.start(processes)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from streams.topics import STREAMS
+
 ROOT = Path(__file__).parents[4]
 #: The environment that `make bench` makes, with the frameworks that the product does not need.
 BENCH_PYTHON = ROOT / "build" / "bench-venv" / "bin" / "python"
@@ -33,6 +35,9 @@ class Contender:
     whole: bool = True
     #: It may end by itself at the end of the log.
     ends: bool = False
+    #: Compacted topics that it has beside the product's, after the prefix, with as many partitions as a raw topic.
+    #: Faust makes its changelog topics itself, but does not always see them before it writes: then it loses events.
+    changelogs: tuple[str, ...] = ()
     #: A module that the product does not need.
     needs: str | None = None
 
@@ -58,6 +63,7 @@ CONTENDERS = {
             "Faust as documented",
             _module("faust_documented", "worker", "-l", "warn", "--without-web"),
             "located",
+            changelogs=tuple(f"faust-{stream}-sources-changelog" for stream in STREAMS),
         ),
         Contender("quix", "Quix Streams with state", _module("quix"), "located", needs="quixstreams"),
         Contender("bytewax", "Bytewax", _module("bytewax_flow"), "located", needs="bytewax"),
