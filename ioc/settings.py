@@ -113,8 +113,8 @@ class Settings(BaseSettings):
     chunk_records: int = Field(4000, ge=1, description="At most so many records of one partition in a chunk.")
     transport: Literal["chunks", "records"] = Field(
         "chunks",
-        description="How Faust hands records over: in chunks, or one by one as it does by itself, with the same "
-        "results and much slower.",
+        description="How Faust hands records over: in chunks, or one by one (`records`) as it does by itself, with "
+        "the same results and much slower.",
     )
     shutdown_grace: float = Field(
         8.0, ge=1, description="How long a process may take to end after SIGTERM before it ends itself."
