@@ -59,7 +59,7 @@ def list_(
     from ioc.commands.arguments import time_with_zone
     from ioc.commands.deadletter_texts import list_lines
     from ioc.commands.progress import progress_bar
-    from streams.deadletters import Wanted, find
+    from streams.letters import Wanted, find
 
     wanted = Wanted(
         streams=frozenset([stream] if stream else ()),
@@ -91,7 +91,7 @@ def show_(
     of its record; of a citizen's report it holds none. --raw and -o read the raw topic, which keeps 7 days.
     """
     from ioc.commands.deadletter_texts import letter_lines
-    from streams.deadletters import Wanted, find, raw_record
+    from streams.letters import Wanted, find, raw_record
     from streams.repair import fault
     from streams.topics import Topics
 
@@ -165,8 +165,8 @@ def replay(
     from ioc.commands.arguments import time_with_zone
     from ioc.commands.deadletter_texts import outcome_lines
     from ioc.commands.progress import progress_bar
-    from streams.deadletters import Wanted
     from streams.deadletters import replay as run
+    from streams.letters import Wanted
     from streams.repair import Refused
 
     if bool(ids) == (reason is not None):

@@ -11,7 +11,8 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from ioc.errors import UserError
 from ioc.settings import Settings
-from streams.deadletters import HEADER, Change, Outcome, Wanted, replay
+from streams.deadletters import HEADER, Change, Outcome, replay
+from streams.letters import Wanted
 from streams.repair import LetterId
 from streams.topics import Topics, partition_of
 from tests import wallkit as kit

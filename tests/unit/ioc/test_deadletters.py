@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ioc.commands.deadletter_texts import hints, letter_lines, list_lines, outcome_lines, place, shown
 from ioc.commands.deadletters import change_of, letter_id
 from ioc.errors import UserError
-from streams.deadletters import Change, Found, Outcome
+from streams.deadletters import Change, Outcome
+from streams.letters import Found
 from streams.repair import Letter, LetterId, Ready, Refused, fault
 from streams.schemas import Replayed
 
