@@ -7,6 +7,7 @@ the first one makes the readings.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -28,14 +29,28 @@ OPEN_MAX = 20
 
 
 def located(source: int, second: int) -> bytes:
-    """A reading of one of many boats with a gauge, which counts as one of the first square."""
-    return kit.located_record(
-        f"gauge-{source}",
-        kit.NOON + timedelta(seconds=second),
-        lon=105.5 + 0.3 * (source % 100) / 100 + 0.0005 * ((source + second) % 4),
-        lat=9.9 + 0.3 * (source // 100 % 100) / 100,
-        level_m=1 + (source + second) % 100 / 100,
-    )
+    """A reading of one of many boats with a gauge, which counts as one of the first square; made in a hurry."""
+    lon = 105.5 + 0.003 * (source % 100) + 0.0005 * ((source + second) % 4)
+    lat = 9.9 + 0.003 * (source // 100 % 100)
+    return _PATTERN % (second, source, _text(second), lon, lat, 1 + (source + second) % 100 / 100)
+
+
+#: A record of ioc.located as `wallkit` makes it, ten times as fast.
+_PATTERN = kit.located_record("SOURCE", id="ID", time="TIME", lon=0.125, lat=0.25, level_m=0.5)
+for word, form in (
+    (b'"ID"', b'"e%d"'),
+    (b'"SOURCE"', b'"gauge-%d"'),
+    (b'"TIME"', b'"%b"'),
+    (b"0.125", b"%.5f"),
+    (b"0.25", b"%.5f"),
+    (b"0.5", b"%.2f"),
+):
+    _PATTERN = _PATTERN.replace(word, form)
+
+
+@functools.lru_cache(maxsize=2)
+def _text(second: int) -> bytes:
+    return (kit.NOON + timedelta(seconds=second)).isoformat().encode()
 
 
 def main(port: int, sources: int) -> None:
@@ -44,14 +59,15 @@ def main(port: int, sources: int) -> None:
     wall.port = port
     with wall:
         print(wall.port, flush=True)  # noqa: T201
-        second = 0
+        second, due, parts = 0, time.monotonic(), range(0, sources, 500)
         while True:
-            began = time.monotonic()
             wall.passed = kit.NOON + timedelta(seconds=second)
-            # In pieces, as the feed applies what the broker gives.
-            for first in range(0, sources, 500):
+            # One part after the other: nobody sets sources to one time.
+            for first in parts:
                 rows = [located(source, second) for source in range(first, min(first + 500, sources))]
                 wall.feed(lambda picture, rows=rows: [picture.apply_located(row) for row in rows])
+                due += 1 / len(parts)
+                time.sleep(max(0.0, due - time.monotonic()))
 
             def raise_alert(picture: Picture, number: int = second) -> None:
                 title = {"vi": f"lúc {time.time_ns() // 1_000_000}", "en": "-"}
@@ -63,7 +79,6 @@ def main(port: int, sources: int) -> None:
             if wall.picture.bad:
                 raise RuntimeError("the picture refused a record")
             second += 1
-            time.sleep(max(0.0, 1 - (time.monotonic() - began)))
 
 
 # For those who start one

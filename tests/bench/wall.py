@@ -73,7 +73,8 @@ EventSource.prototype.addEventListener = function (type, listener, ...rest) {
   }, ...rest);
 };
 bench.painted = (ms) => {
-  if (bench.counting) bench.updates.push(bench.pending + ms);
+  if (bench.pending && bench.counting) bench.updates.push(bench.pending + ms);
+  if (!bench.pending) bench.other += ms; // drawn for something else than readings
   bench.pending = 0;
 };
 bench.start = () => {

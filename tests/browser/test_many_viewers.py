@@ -10,6 +10,7 @@ import signal
 import statistics
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ class Crowd:
 
     def __init__(self, port: int) -> None:
         self.delays: list[int] = []
+        #: How many viewers were told of each alert, by its stamp.
+        self.told: Counter[int] = Counter()
         self.received = 0
         self.lost = 0
         self.joined = 0
@@ -65,7 +68,7 @@ class Crowd:
 
     def forget(self) -> None:
         """Begin to measure now."""
-        self.delays, self.received = [], 0
+        self.delays, self.received, self.told = [], 0, Counter()
 
     async def _run(self) -> None:
         viewers = [asyncio.create_task(self._view()) for _ in range(VIEWERS)]
@@ -88,6 +91,7 @@ class Crowd:
             for stamp in STAMP.findall(rest + data):
                 if stamp not in seen:
                     seen.add(stamp)
+                    self.told[int(stamp)] += 1
                     if int(stamp) > began:
                         self.delays.append(now - int(stamp))
             # A stamp may come in two pieces.
@@ -128,7 +132,10 @@ def test_two_hundred_viewers_are_no_burden(browsing: Browsing) -> None:
             before = wall_seconds(process.pid)
             drawing = bench.counted(page, SECONDS)
             busy = wall_seconds(process.pid) - before
+            ended = time.time() * 1000
             delays, received, lost = list(crowd.delays), crowd.received, crowd.lost
+            # Those of the beginning were told before, those of the end may be on their way.
+            told = [count for stamp, count in sorted(crowd.told.items()) if stamp < ended - 2000][1:]
             seen = page.evaluate(
                 "[...window.delays].filter(([stamp, delay]) => delay !== null && !window.old.has(stamp))"
                 ".map(([, delay]) => delay)"
@@ -143,7 +150,7 @@ def test_two_hundred_viewers_are_no_burden(browsing: Browsing) -> None:
         "alert_p50_ms": round(percentile(delays, 0.5)),
         "alert_p95_ms": round(percentile(delays, 0.95)),
         "alert_in_browser_p95_ms": round(percentile(seen, 0.95)),
-        "alerts_told": len(delays),
+        "alerts": len(told),
         "browser": drawing,
         "wall_processor_share": round(busy / drawing["seconds"], 2),
         "lost": lost,
@@ -160,8 +167,8 @@ def test_two_hundred_viewers_are_no_burden(browsing: Browsing) -> None:
     assert lost == 0, figures
     # They are told of every source each second, or the rest would measure nothing.
     assert received / VIEWERS / SECONDS > 5 * SOURCES, figures
-    # Nobody misses an alert: one a second, for each viewer.
-    assert len(delays) >= 0.8 * SECONDS * VIEWERS, figures
+    assert set(told) == {VIEWERS}, "nobody misses an alert"
+    assert len(told) >= 0.7 * SECONDS, figures
     assert figures["alert_p95_ms"] < 1500, figures
     assert figures["alert_in_browser_p95_ms"] < 2000, figures
     # The browser shows all of them each second, as if nobody else looked.
