@@ -16,7 +16,7 @@ def test_a_page_that_stays_open_does_not_grow(browsing: Browsing) -> None:
     """After a minute of moving sources and of alerts that come and go it holds what it held before, within 5 %."""
     with wall(SOURCES) as (process, port):
         soak.opened(browsing.page, port)
-        figures = soak.soak(browsing.page, process.pid, minutes=1.5, warm=0.6, every=0.3)
+        figures = soak.soak(browsing.page, process.pid, minutes=1.5, warm=0.6, every=0.05)
     assert figures["heap_growth_percent"] < soak.GROWTH_MAX, figures
     # Rows and signs of what is over are let go.
     first, last = figures["samples"][0], figures["samples"][-1]
@@ -40,5 +40,5 @@ def test_what_a_page_keeps_is_noticed(browsing: Browsing) -> None:
             };"""
         )
         soak.opened(browsing.page, port)
-        figures = soak.soak(browsing.page, process.pid, minutes=0.5, warm=0.25, every=0.25)
+        figures = soak.soak(browsing.page, process.pid, minutes=0.5, warm=0.25, every=0.05)
     assert figures["heap_growth_percent"] > soak.GROWTH_MAX, figures
