@@ -111,7 +111,7 @@ def test_commands_change_alerts_and_their_outcomes_are_told(kafka: Kafka, tmp_pa
             opened.append(ioc(settings, "command", "open", "--as", "operator", *told, *place))
             return opened[-1].returncode == 0
 
-        until(opens, 60, lambda: f"{opened[-1].stderr}\n{system.tails()}")
+        until(opens, 120, lambda: f"{opened[-1].stderr}\n{system.tails()}")
         alert = re.findall(r"done: open (alert-\w+), sequence 1", opened[-1].stdout)[0]
 
         page = Browser(url)
