@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import MessageSizeTooLargeError
 
 from ioc.settings import Settings
 from ioc.shutdown import child_setup
@@ -240,6 +242,16 @@ def test_workers_come_and_go_under_load(
     assert_all_once(settings, load.sent)
 
 
+def is_refused(settings: Settings, topic: str, value: bytes) -> bool:
+    """Whether the broker takes no such record."""
+    with closing(KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")) as producer:
+        try:
+            producer.send(topic, key=b"probe", value=value, partition=0).get(10)
+        except MessageSizeTooLargeError:
+            return True
+    return False
+
+
 async def test_a_refused_batch_takes_the_whole_chunk_with_it(
     settings: Settings, admin: KafkaAdminClient
 ) -> None:
@@ -249,6 +261,10 @@ async def test_a_refused_batch_takes_the_whole_chunk_with_it(
     await asyncio.to_thread(
         admin.alter_configs,
         [ConfigResource(ConfigResourceType.TOPIC, topics.alerts.name, configs={"max.message.bytes": "1000"})],
+    )
+    # The broker goes by it a little later.
+    await asyncio.to_thread(
+        until, lambda: is_refused(settings, topics.alerts.name, b"x" * 5000), 30, lambda: "not refused"
     )
 
     async def take() -> Lease:
