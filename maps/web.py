@@ -112,7 +112,9 @@ def wall_app(
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(PAGE_HEADERS if response.content_type == "text/html" else HEADERS)
+    # What a 304 says takes the place of what the browser has kept, and that may be a page.
+    page = response.content_type == "text/html" or response.status == 304
+    response.headers.update(PAGE_HEADERS if page else HEADERS)
     response.headers.pop("Server", None)
 
 

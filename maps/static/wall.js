@@ -272,6 +272,7 @@ byId('screen-button').addEventListener('click', openScreen);
 byId('screen-form').addEventListener('submit', keepScreen);
 byId('alerts').addEventListener('scroll', panel.showBelow, { passive: true });
 window.addEventListener('resize', fit);
+new ResizeObserver(panel.showBelow).observe(byId('alerts')); // what stands above it may grow
 byId('aside').addEventListener('click', () => {
   asideShown = !asideShown;
   showAlerts();

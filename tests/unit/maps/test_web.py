@@ -85,6 +85,18 @@ async def test_every_answer_is_locked_down() -> None:
                 assert "Server" not in answer.headers
 
 
+async def test_a_page_that_is_still_the_same_keeps_its_policy() -> None:
+    """A browser puts the headers of a 304 in the place of those that it has kept: a page must not lose its scripts."""
+    async with running() as (url, *_), aiohttp.ClientSession() as client:
+        for path in ("/", "/licences"):
+            async with client.get(url + path) as first:
+                tag = first.headers["ETag"]
+            async with client.get(url + path, headers={"If-None-Match": tag}) as again:
+                assert again.status == 304
+                for name in ("Content-Security-Policy", "Cross-Origin-Opener-Policy"):
+                    assert again.headers[name] == first.headers[name], (path, name)
+
+
 async def test_files_are_cached_by_their_content() -> None:
     """With the hash in its address a file is kept for good; without, it is asked for by its tag."""
     async with running() as (url, *_), aiohttp.ClientSession() as client:
