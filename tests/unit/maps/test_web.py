@@ -86,7 +86,7 @@ async def test_every_answer_is_locked_down() -> None:
 
 
 async def test_a_page_that_is_still_the_same_keeps_its_policy() -> None:
-    """A browser puts the headers of a 304 in the place of those that it has kept: a page must not lose its scripts."""
+    """A browser puts the headers of a 304 in the place of those it kept: a page must not lose its scripts."""
     async with running() as (url, *_), aiohttp.ClientSession() as client:
         for path in ("/", "/licences"):
             async with client.get(url + path) as first:
