@@ -258,10 +258,10 @@ class Weight:
     def __init__(self, page: Page) -> None:
         self._paths: dict[str, str] = {}
         self._bytes: dict[str, int] = {}
-        session = page.context.new_cdp_session(page)
-        session.on("Network.requestWillBeSent", self._asked)
-        session.on("Network.loadingFinished", self._came)
-        session.send("Network.enable")
+        self._session = page.context.new_cdp_session(page)
+        self._session.on("Network.requestWillBeSent", self._asked)
+        self._session.on("Network.loadingFinished", self._came)
+        self._session.send("Network.enable")
 
     def _asked(self, event: dict[str, Any]) -> None:
         self._paths[event["requestId"]] = urlsplit(event["request"]["url"]).path
@@ -270,7 +270,9 @@ class Weight:
         self._bytes[event["requestId"]] = event["encodedDataLength"]
 
     def figures(self) -> dict[str, int]:
-        """Bytes so far, also of the fonts and of the boundaries alone, and how many files they were."""
+        """Bytes so far, also of the fonts and of the boundaries alone, and how many files they were. Counts no more."""
+        # Or the browser would tell us every message of the stream while we measure what they cost it.
+        self._session.detach()
         came = [
             (self._paths[id_], size) for id_, size in self._bytes.items() if self._paths[id_] != self.LIVE
         ]
@@ -305,7 +307,11 @@ def measure_wall(browser: Browser, boundaries: BoundarySet, count: int, seconds:
 
 
 def feed(wall: kit.WallThread, city: City, stop: threading.Event) -> None:
-    """Once a second every source speaks, one part of them after the other: nobody sets sources to one time."""
+    """Once a second every source speaks, one part of them after the other: nobody sets sources to one time.
+
+    This thread steps back for the browser: sources are elsewhere and take nothing from the machine that shows them.
+    """
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
     due, parts = time.monotonic(), range(0, len(city.points), STEP)
     while not stop.is_set():
         city.move()
@@ -482,7 +488,7 @@ def measure_path(browser: Browser, boundaries: BoundarySet, samples: int) -> dic
                     90,
                     system.tails,
                 )
-                page, _ = opened(browser, url)
+                page, weight = opened(browser, url)
                 page.wait_for_selector("body.ready", timeout=60_000)
                 page.evaluate(WATCH_PIXEL)
                 took = _path_times(
