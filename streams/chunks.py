@@ -38,10 +38,12 @@ from streams.decoding import RawRecord
 #: The versions whose internals are overridden here and that the tests of this file have proven.
 PROVEN_WITH = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 
-#: How long the broker may hold back an answer while there is nothing to read, milliseconds. Faust has 1,500.
-FETCH_WAIT_MS = 100
+#: How long the broker may hold back an answer for more to come, milliseconds. Faust has 1,500.
+FETCH_WAIT_MS = 30
+#: Bytes that end that wait. An answer for each event would be a transaction for each, and all of them late.
+FETCH_AT_ONCE = 2**20
 #: Bytes that one answer may have over all partitions; aiokafka's 50 MiB would be 200,000 records in memory.
-FETCH_BYTES = 16 * 2**20
+FETCH_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         # The fetcher reads them at start.
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._fetch_min_bytes = FETCH_AT_ONCE
         consumer._fetch_max_bytes = FETCH_BYTES
         return consumer
 

@@ -1,9 +1,12 @@
-"""The chunks of one partition, one after the other: the work on them goes on while what it led to is being committed.
+"""The chunks of one lane, one after the other: the work on them goes on while what it led to is being committed.
+
+A lane is the partitions of one number of all topics that a worker consumes. A transaction costs some milliseconds
+however little it holds, so where events come at a steady rate the number of transactions decides how late they are:
+one for the lane, not one for each topic.
 
 Two tasks. One takes up chunks in their order and does the work, in memory. The other commits: one transaction for
-all that was worked on while the transaction before was under way. So a transaction is a chunk where records come
-slowly, and a few of them where there is a backlog. The state in memory may run ahead of what is committed: where a
-commit fails the process ends, and the next lease restores what was committed.
+all that was worked on while the transaction before was under way. The state in memory may run ahead of what is
+committed: where a commit fails the process ends, and the next lease restores what was committed.
 
 Nothing escapes either task: it is told to whoever made the pipeline, who must end the process.
 """
@@ -13,10 +16,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from ioc import metrics
@@ -51,8 +55,8 @@ class Processor(Protocol):
         """Event time that the partition has reached, Unix seconds; None before its first clock record."""
 
 
-#: Takes the lease on a partition and makes the processor from its restored state.
-Take = Callable[[TP], Awaitable[tuple[Lease, Processor]]]
+#: Takes the lease on the lane of a number, and makes the processor of each of its partitions from the restored state.
+Take = Callable[[int], Awaitable[tuple[Lease, Mapping[TP, Processor]]]]
 
 
 class Room(Protocol):
@@ -68,31 +72,39 @@ class _Worked:
 
     chunk: Chunk
     started: float
+    #: Event time that its partition has reached by it.
     clock: float | None
     #: None where the whole chunk was behind the position.
     done: Done | None
 
 
 class Pipeline:
-    """One partition of a worker. `give` it chunks in their order; `close` it when the partition goes."""
+    """One lane of a worker. `give` it the chunks of each partition in their order; `close` it when the lane goes."""
 
     def __init__(
         self,
-        tp: TP,
+        number: int,
+        topics: Iterable[str],
         take: Take,
         room: Room,
         turn: asyncio.Lock,
-        failed: Callable[[TP, BaseException], None],
+        failed: Callable[[str, BaseException], None],
         *,
-        limit: int,
+        together: int,
+        limit: Callable[[], int],
     ) -> None:
-        """`limit` is the number of records of a chunk. So many worked ones may wait for the commit before them, and
-        twice as many in memory for the work. `turn` is shared by the pipelines of a process."""
-        self.tp = tp
-        #: Event time as of the last commit, Unix seconds, and when it last changed (monotonic).
-        self.clock: float | None = None
-        self.clock_moved = time.monotonic()
-        self._take, self._room, self._turn, self._failed, self._limit = take, room, turn, failed, limit
+        """A pipeline whose tasks run at once.
+
+        `together` is the number of records up to which waiting chunks become one. `limit` says how many records may
+        wait for the work, and as many again, worked on, for the commit before theirs; a chunk more of each may be in
+        memory. `turn` is shared by the pipelines of a process.
+        """
+        self.number = number
+        self.tps = tuple(TP(topic, number) for topic in topics)
+        #: Event time of each partition as of the last commit, Unix seconds, and when it last changed (monotonic).
+        self.clocks: dict[TP, tuple[float | None, float]] = {}
+        self._take, self._room, self._turn, self._failed = take, room, turn, failed
+        self._together, self._limit = together, limit
         self._chunks: deque[Chunk] = deque()
         self._waiting = 0
         self._full = self._closing = self._work_ended = False
@@ -104,9 +116,9 @@ class Pipeline:
         self._committing: list[_Worked] = []
         self._changed = asyncio.Event()
         self._lease: Lease | None = None
-        self._processor: Processor | None = None
+        self._processors: Mapping[TP, Processor] = {}
         #: The next offset to work on; the lease's is the next one to commit.
-        self._position = 0
+        self._positions: dict[TP, int] = {}
         self._tasks = [asyncio.create_task(self._guarded(part())) for part in (self._work, self._commit)]
 
     def give(self, chunk: Chunk) -> None:
@@ -115,9 +127,10 @@ class Pipeline:
             return
         self._chunks.append(chunk)
         self._waiting += len(chunk.records)
-        if not self._full and self._waiting >= 2 * self._limit:
+        if not self._full and self._waiting >= self._limit():
             self._full = True
-            self._room.on_buffer_full(self.tp)
+            for tp in self.tps:
+                self._room.on_buffer_full(tp)
         self._changed.set()
 
     @property
@@ -134,10 +147,11 @@ class Pipeline:
         if self._preparing is not None:
             self._preparing.cancel()  # it may wait for something that never comes, and nothing is worked on yet
         await asyncio.gather(*self._tasks)
-        if self._lease is not None and self._processor is not None:
+        if self._lease is not None:
             await self._lease.release()
-            metrics.forget_partition(self.tp.topic, self.tp.partition)
-            self._processor.released()
+            for tp, processor in self._processors.items():
+                metrics.forget_partition(tp.topic, tp.partition)
+                processor.released()
 
     async def _guarded(self, part: Coroutine[Any, Any, None]) -> None:
         try:
@@ -145,7 +159,7 @@ class Pipeline:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            self._failed(self.tp, error)
+            self._failed(f"lane {self.number}", error)
 
     async def _until(self, condition: Callable[[], object]) -> None:
         while not condition():
@@ -157,7 +171,7 @@ class Pipeline:
     async def _work(self) -> None:
         try:
             while True:
-                await self._until(lambda: self._closing or (self._chunks and self._ahead < self._limit))
+                await self._until(lambda: self._closing or (self._chunks and self._ahead < self._limit()))
                 if self._closing:
                     return
                 await self._work_on(self._next())
@@ -166,35 +180,55 @@ class Pipeline:
             self._changed.set()
 
     def _next(self) -> Chunk:
+        """The longest waiting chunk, with what waits of the same partition behind it.
+
+        Work has a price for each chunk: where it is behind, it takes more at once.
+        """
         chunk = self._chunks.popleft()
+        if self._chunks and len(chunk.records) < self._together:
+            chunk = self._joined(chunk)
         self._waiting -= len(chunk.records)
-        if self._full and self._waiting < self._limit:
+        if self._full and self._waiting <= self._limit() // 2:
             self._full = False
-            self._room.on_buffer_drop(self.tp)
+            for tp in self.tps:
+                self._room.on_buffer_drop(tp)
         return chunk
+
+    def _joined(self, chunk: Chunk) -> Chunk:
+        records, last, others = list(chunk.records), chunk, deque[Chunk]()
+        for other in self._chunks:
+            fits = len(records) + len(other.records) <= self._together
+            if other.tp == chunk.tp and other.follows == last.end and fits:
+                records += other.records
+                last = other
+            else:
+                others.append(other)
+        self._chunks = others
+        return replace(chunk, records=records, highwater=last.highwater)
 
     async def _work_on(self, chunk: Chunk) -> None:
         self._working_since = started = time.monotonic()
-        if self._processor is None:
-            self._lease, self._processor = await self._take(self.tp)
-            self._position = self._lease.position
-        if chunk.follows is not None and chunk.follows > self._position:
+        if self._lease is None:
+            self._lease, self._processors = await self._take(self.number)
+            self._positions = {TP(*tp): position for tp, position in self._lease.positions.items()}
+        tp, processor, position = chunk.tp, self._processors[chunk.tp], self._positions[chunk.tp]
+        if chunk.follows is not None and chunk.follows > position:
             raise RuntimeError(
-                f"a chunk follows offset {chunk.follows}, but the position is {self._position}"
+                f"{tp.topic}/{tp.partition}: a chunk follows offset {chunk.follows}, but the position is {position}"
             )
         records, done = chunk.records, None
-        if records[0].offset < self._position:
-            records = [record for record in records if record.offset >= self._position]
+        if records[0].offset < position:
+            records = [record for record in records if record.offset >= position]
         if records:
-            if not await self._prepared(self._processor, records):
+            if not await self._prepared(processor, records):
                 return
             # One chunk of the process, then what came from the network, then the next: commits do not wait for the
-            # work on all partitions.
+            # work on all lanes.
             async with self._turn:
                 await asyncio.sleep(0)
-                done = self._processor.work(records)
-            self._position = chunk.end
-        self._worked.append(_Worked(chunk, started, self._processor.clock, done))
+                done = processor.work(records)
+            self._positions[tp] = chunk.end
+        self._worked.append(_Worked(chunk, started, processor.clock, done))
         self._ahead += len(chunk.records)
         self._working_since = None
         self._changed.set()
@@ -227,20 +261,26 @@ class Pipeline:
     async def _commit_together(self, several: list[_Worked]) -> None:
         lease = self._lease
         assert lease is not None, "what was worked on had a lease"
-        new = [(worked.done, worked.chunk.end) for worked in several if worked.done is not None]
+        new = [(worked.chunk, worked.done) for worked in several if worked.done is not None]
         if new:
-            effects = new[0][0].effects
-            for done, _ in new[1:]:
+            effects = new[0][1].effects
+            for _, done in new[1:]:
                 effects.extend(done.effects)
-            await lease.commit(effects, new[-1][1])
-            for done, _ in new:
+            # Of several chunks of a partition the last one's end is what stays.
+            await lease.commit(effects, {TopicPartition(*chunk.tp): chunk.end for chunk, _ in new})
+            for _, done in new:
                 done.committed()
-        now, (topic, partition) = time.monotonic(), (self.tp.topic, str(self.tp.partition))
+        now = time.monotonic()
         for worked in several:
-            metrics.CHUNKS.labels(topic).observe(now - worked.started)
-        last = several[-1]
-        if last.clock != self.clock:
-            self.clock, self.clock_moved = last.clock, now
-            metrics.CLOCK_SECONDS.labels(topic, partition).set(last.clock or 0)
-            metrics.CLOCK_SEEN.labels(topic, partition).set_to_current_time()
-        metrics.LAG.labels(topic, partition).set(max(0, last.chunk.highwater - lease.position))
+            metrics.CHUNKS.labels(worked.chunk.tp.topic).observe(now - worked.started)
+        for tp, last in {worked.chunk.tp: worked for worked in several}.items():
+            self._tell(tp, last, lease.positions[TopicPartition(*tp)], now)
+
+    def _tell(self, tp: TP, last: _Worked, position: int, now: float) -> None:
+        """How far a partition is, after the commit of its chunk `last`."""
+        labels = tp.topic, str(tp.partition)
+        if tp not in self.clocks or last.clock != self.clocks[tp][0]:
+            self.clocks[tp] = last.clock, now
+            metrics.CLOCK_SECONDS.labels(*labels).set(last.clock or 0)
+            metrics.CLOCK_SEEN.labels(*labels).set_to_current_time()
+        metrics.LAG.labels(*labels).set(max(0, last.chunk.highwater - position))

@@ -1,17 +1,19 @@
 """A chunk is a transaction: outputs, state and the consumed offset are committed together or not at all.
 
-A `Lease` is the right to process one partition. It holds the partition's transactional producer, whose id names
-group, topic and partition: taking the lease fences whoever held it before, paused or thought dead, and ends what
-they left open. Only then are position and state read, so nothing that the former holder wrote is missed and
-nothing that it tries to write later counts.
+A `Lease` is the right to process one lane: the partitions of one number of all topics that a group consumes, which
+Faust always assigns to one worker. It holds the lane's transactional producer, whose id names group and number:
+taking the lease fences whoever held it before, paused or thought dead, and ends what they left open. Only then are
+positions and states read, so nothing that the former holder wrote is missed and nothing that it tries to write later
+counts.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -56,37 +58,36 @@ class PositionLost(Exception):
 
 
 class Lease:
-    """The right to process one partition. Made by `take`; given up by `release`."""
+    """The right to process one lane. Made by `take`; given up by `release`."""
 
     def __init__(
         self,
-        tp: TopicPartition,
         group: str,
         producer: AIOKafkaProducer,
-        position: int,
-        state: dict[bytes, bytes],
-        state_topic: str,
+        positions: dict[TopicPartition, int],
+        states: dict[TopicPartition, dict[bytes, bytes]],
     ) -> None:
-        self.tp = tp
         self.group = group
-        #: The next offset to process.
-        self.position = position
-        #: The partition's state as it was restored: the latest value of each key.
-        self.state = state
-        self.state_topic = state_topic
+        #: The next offset to process of each partition.
+        self.positions = positions
+        #: The state of each partition as it was restored: the latest value of each key.
+        self.states = states
         self._producer = producer
 
     @classmethod
-    async def take(cls, bootstrap: str, group: str, tp: TopicPartition, state_topic: str) -> Lease:
-        """Fence the former holder, then read position and state. The state's partition has the same number.
+    async def take(cls, bootstrap: str, group: str, number: int, topics: Mapping[str, str]) -> Lease:
+        """Fence the former holder, then read positions and states.
 
-        Raises `PositionLost` where the state's log is gone but the position is not, and what aiokafka raises
+        `topics` are the consumed topics with the topic of the state of each; partition `number` of all of them is
+        the lane.
+
+        Raises `PositionLost` where a state's log is gone but the position is not, and what aiokafka raises
         where the broker does not answer.
         """
         started = time.monotonic()
         producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap,
-            transactional_id=f"{group}:{tp.topic}:{tp.partition}",
+            transactional_id=f"{group}:{number}",
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",
             enable_idempotence=True,
@@ -98,20 +99,30 @@ class Lease:
             retry_backoff_ms=20,
         )
         await producer.start()
+        tps = [TopicPartition(topic, number) for topic in topics]
         try:
-            position, state = await _restore(bootstrap, group, tp, TopicPartition(state_topic, tp.partition))
+            restored = await asyncio.gather(
+                *(_restore(bootstrap, group, tp, TopicPartition(topics[tp.topic], number)) for tp in tps)
+            )
         except BaseException:
             await producer.stop()
             raise
-        took = time.monotonic() - started
-        metrics.RESTORE_SECONDS.labels(tp.topic).observe(took)
         log.info(
-            "%s/%d: from offset %d with %d states, %.2f s", tp.topic, tp.partition, position, len(state), took
+            "lane %d of %s: %s, %.2f s",
+            number,
+            group,
+            ", ".join(
+                f"{tp.topic} from offset {position} with {len(state)} states"
+                for tp, (position, state) in zip(tps, restored, strict=True)
+            ),
+            time.monotonic() - started,
         )
-        return cls(tp, group, producer, position, state, state_topic)
+        positions = {tp: position for tp, (position, _) in zip(tps, restored, strict=True)}
+        states = {tp: state for tp, (_, state) in zip(tps, restored, strict=True)}
+        return cls(group, producer, positions, states)
 
-    async def commit(self, effects: Effects, end: int) -> None:
-        """Write the effects and move the position to `end`, in one transaction.
+    async def commit(self, effects: Effects, ends: Mapping[TopicPartition, int]) -> None:
+        """Write the effects and move the positions to `ends`, in one transaction.
 
         Whatever is raised leaves the transaction undone or unknown: the process must end, and the next lease
         finds out which. Retrying here could write twice.
@@ -122,12 +133,12 @@ class Lease:
         for (topic, partition), records in effects.records.items():
             for batch in _batches(producer, records):
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
-        await producer.send_offsets_to_transaction({self.tp: end}, self.group)
+        await producer.send_offsets_to_transaction(dict(ends), self.group)
         # Before the commit: it does not fail where a batch was refused, it would go on without that batch.
         for future in sent:
             await future
         await producer.commit_transaction()
-        self.position = end
+        self.positions.update(ends)
 
     async def release(self) -> None:
         """Give up the producer. An open transaction is left to be ended by the next lease."""
@@ -157,6 +168,7 @@ async def _restore(
     bootstrap: str, group: str, tp: TopicPartition, state_tp: TopicPartition
 ) -> tuple[int, dict[bytes, bytes]]:
     """Position and state of a partition, as its last committed transaction left them."""
+    started = time.monotonic()
     async with reader(bootstrap, state_tp, group=group) as consumer:
         committed = await consumer.committed(tp)
         beginning = (await consumer.beginning_offsets([tp]))[tp]
@@ -178,7 +190,8 @@ async def _restore(
                 f"{tp.topic}/{tp.partition}: the group stands at offset {committed}, but {state_tp.topic} holds no "
                 f"state; it was deleted or made anew"
             )
-        return position, state
+    metrics.RESTORE_SECONDS.labels(tp.topic).observe(time.monotonic() - started)
+    return position, state
 
 
 @asynccontextmanager

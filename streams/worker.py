@@ -1,7 +1,7 @@
 """A Faust worker that commits each chunk in a transaction, and ends at once when it cannot.
 
-The agents only hand chunks on, each to the pipeline of its partition, so partitions do not wait for each other. A
-chunk either commits, or the process ends; what starts in its place takes up what was committed.
+The agents only hand chunks on, each to the pipeline of its lane, so lanes do not wait for each other. A chunk
+either commits, or the process ends; what starts in its place takes up what was committed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 EXIT_CRASHED = 70
 #: Seconds that a chunk may take before the worker calls itself stalled.
 STALLED_SECONDS = 30.0
+#: Records that may wait in a process for the work on them, and again for the commit after it, over all its lanes.
+BACKLOG_RECORDS = 32_000
 #: Seconds without a clock record after which a partition is not ready.
 CLOCK_SILENT_SECONDS = 15.0
 
@@ -58,7 +60,8 @@ class Worker:
         self.group = f"{settings.topic_prefix}ioc-{name}"
         self._make = make
         self._state_topics = {topic.name: state.name for topic, state in topics}
-        self._pipelines: dict[TP, Pipeline] = {}
+        #: By the number of the lane.
+        self._pipelines: dict[int, Pipeline] = {}
         self._turn = asyncio.Lock()
         self._stop = asyncio.Event()
         self._stopping = False
@@ -104,37 +107,49 @@ class Worker:
         app.agent(chunk_topic(app, topic), name=f"{self.group}-{topic}", concurrency=1)(agent)
 
     def _give(self, chunk: Chunk) -> None:
-        """Hand a chunk to its partition's pipeline. One of a former assignment is void: it will be read again."""
+        """Hand a chunk to its lane's pipeline. One of a former assignment is void: it will be read again."""
         if self._stopping or self.app.rebalancing or chunk.generation != self.app.consumer_generation_id:
             return
-        pipeline = self._pipelines.get(chunk.tp)
+        number = chunk.tp.partition
+        pipeline = self._pipelines.get(number)
         if pipeline is None:
-            limit, room = self.settings.chunk_records, self.app.consumer
-            pipeline = Pipeline(chunk.tp, self._take, room, self._turn, self._crash, limit=limit)
-            self._pipelines[chunk.tp] = pipeline
+            pipeline = self._pipelines[number] = Pipeline(
+                number,
+                self._state_topics,
+                self._take,
+                self.app.consumer,
+                self._turn,
+                self._crash,
+                together=1 if self.settings.transport == "records" else self.settings.chunk_records,
+                limit=self._share,
+            )
         pipeline.give(chunk)
 
-    async def _take(self, tp: TP) -> tuple[Lease, Processor]:
-        partition = TopicPartition(tp.topic, tp.partition)
-        lease = await Lease.take(self.settings.bootstrap, self.group, partition, self._state_topics[tp.topic])
-        processor = self._make(partition, lease.state)
-        lease.state = {}  # the processor has it now
-        return lease, processor
+    def _share(self) -> int:
+        """How many of the records that a process may have in memory a lane may have; of lanes that close only the
+        others count."""
+        return min(self.settings.chunk_records, BACKLOG_RECORDS // max(1, len(self._pipelines)))
+
+    async def _take(self, number: int) -> tuple[Lease, Mapping[TP, Processor]]:
+        lease = await Lease.take(self.settings.bootstrap, self.group, number, self._state_topics)
+        processors = {TP(*tp): self._make(tp, state) for tp, state in lease.states.items()}
+        lease.states = {}  # the processors have it now
+        return lease, processors
 
     async def _on_revoked(self, app: faust.App, revoked: set[TP], **kwargs: Any) -> None:
-        await self._release(revoked)
+        await self._release({tp.partition for tp in revoked})
 
-    async def _release(self, partitions: Iterable[TP]) -> None:
-        """Commit what is at work on these partitions and give them up."""
-        closing = [pipeline for tp in partitions if (pipeline := self._pipelines.pop(tp, None)) is not None]
+    async def _release(self, lanes: Iterable[int]) -> None:
+        """Commit what is at work on these lanes and give them up."""
+        closing = [pipeline for lane in lanes if (pipeline := self._pipelines.pop(lane, None)) is not None]
         await asyncio.gather(*(pipeline.close() for pipeline in closing))
 
-    def _crash(self, tp: TP, error: BaseException) -> None:
+    def _crash(self, where: str, error: BaseException) -> None:
         """End the process: what this chunk did is not committed, or not known to be."""
         if isinstance(error, UserError):
             sys.stderr.write(f"ioc: {error}\n")
         else:
-            log.critical("%s/%d: cannot go on", tp.topic, tp.partition, exc_info=error)
+            log.critical("%s: cannot go on", where, exc_info=error)
         logging.shutdown()
         sys.stderr.flush()
         os._exit(2 if isinstance(error, UserError) else EXIT_CRASHED)
@@ -169,7 +184,8 @@ class Worker:
             now = time.monotonic()
             stalled = [
                 tp
-                for tp, pipeline in self._pipelines.items()
+                for pipeline in self._pipelines.values()
+                for tp in pipeline.tps
                 if (since := pipeline.since) is not None and now - since > STALLED_SECONDS
             ]
             self.health.check(
@@ -188,9 +204,10 @@ class Worker:
             silent = [
                 tp
                 for tp in assigned
-                if (pipeline := self._pipelines.get(tp)) is None
-                or pipeline.clock is None
-                or now - pipeline.clock_moved > CLOCK_SILENT_SECONDS
+                if (pipeline := self._pipelines.get(tp.partition)) is None
+                or (seen := pipeline.clocks.get(TP(*tp))) is None
+                or seen[0] is None
+                or now - seen[1] > CLOCK_SILENT_SECONDS
             ]
             self.health.check(
                 "clock",

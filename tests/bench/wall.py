@@ -270,7 +270,7 @@ class Weight:
         self._bytes[event["requestId"]] = event["encodedDataLength"]
 
     def figures(self) -> dict[str, int]:
-        """Bytes so far, also of the fonts and of the boundaries alone, and how many files they were. Counts no more."""
+        """Bytes so far, also of the fonts and of the boundaries alone, and how many files. It counts no more then."""
         # Or the browser would tell us every message of the stream while we measure what they cost it.
         self._session.detach()
         came = [
@@ -488,7 +488,7 @@ def measure_path(browser: Browser, boundaries: BoundarySet, samples: int) -> dic
                     90,
                     system.tails,
                 )
-                page, weight = opened(browser, url)
+                page, _ = opened(browser, url)
                 page.wait_for_selector("body.ready", timeout=60_000)
                 page.evaluate(WATCH_PIXEL)
                 took = _path_times(

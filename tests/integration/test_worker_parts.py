@@ -26,14 +26,14 @@ def settings(kafka: Kafka) -> Settings:
     return kafka.settings()
 
 
-def lease(settings: Settings) -> tuple[str, TopicPartition, str]:
-    topics = Topics.of(settings)
-    return f"{settings.topic_prefix}group", TopicPartition(topics.signals.name, 0), topics.signals_state.name
+def signals(settings: Settings) -> TopicPartition:
+    return TopicPartition(Topics.of(settings).signals.name, 0)
 
 
 async def take(settings: Settings) -> Lease:
-    group, tp, state = lease(settings)
-    return await Lease.take(settings.bootstrap, group, tp, state)
+    topics = Topics.of(settings)
+    states = {topics.signals.name: topics.signals_state.name}
+    return await Lease.take(settings.bootstrap, f"{settings.topic_prefix}group", 0, states)
 
 
 def effects(settings: Settings, value: bytes) -> Effects:
@@ -47,24 +47,25 @@ async def test_a_new_lease_finds_position_and_state_of_the_last_commit(settings:
     """Twenty times: the state is whole though the log ends in transaction markers, and never the one before."""
     for number in range(20):
         held = await take(settings)
-        assert held.position == number
-        assert held.state == ({b"key": str(number - 1).encode()} if number else {})
-        await held.commit(effects(settings, str(number).encode()), number + 1)
+        assert held.positions == {signals(settings): number}
+        assert held.states[signals(settings)] == ({b"key": str(number - 1).encode()} if number else {})
+        await held.commit(effects(settings, str(number).encode()), {signals(settings): number + 1})
         await held.release()
 
 
 async def test_a_fenced_holder_writes_nothing(settings: Settings) -> None:
     """A worker that was paused and replaced cannot commit any more, and its half-done chunk does not count."""
     first = await take(settings)
-    await first.commit(effects(settings, b"first"), 1)
+    await first.commit(effects(settings, b"first"), {signals(settings): 1})
     await first._producer.begin_transaction()
     await first._producer.send(Topics.of(settings).alert_changes.name, b"half done", b"alert", partition=0)
     second = await take(settings)
-    assert (second.position, second.state) == (1, {b"key": b"first"})
+    assert second.positions == {signals(settings): 1}
+    assert second.states == {signals(settings): {b"key": b"first"}}
     # Beginning another one after a fatal error is refused by an assertion of aiokafka's.
     with pytest.raises((KafkaError, AssertionError)):
-        await first.commit(effects(settings, b"too late"), 9)
-    await second.commit(effects(settings, b"second"), 2)
+        await first.commit(effects(settings, b"too late"), {signals(settings): 9})
+    await second.commit(effects(settings, b"second"), {signals(settings): 2})
     await second.release()
     await first.release()
     written = [record.value for record in read_all(settings, Topics.of(settings).alert_changes.name)]
@@ -76,10 +77,35 @@ async def test_a_state_that_is_gone_is_not_taken_for_an_empty_one(settings: Sett
     held = await take(settings)
     only_an_output = Effects()
     only_an_output.add(Topics.of(settings).alert_changes.name, 0, b"alert", b"x")
-    await held.commit(only_an_output, 5)
+    await held.commit(only_an_output, {signals(settings): 5})
     await held.release()
     with pytest.raises(PositionLost, match="holds no state"):
         await take(settings)
+
+
+async def test_the_topics_of_a_lane_are_committed_together_and_restored_apart(settings: Settings) -> None:
+    """Partition 1 of two topics is one lane: one transaction moves both, and each has its own position and state."""
+    topics = Topics.of(settings)
+    states = {topics.raw[stream].name: topics.raw_state[stream].name for stream in ("flood", "traffic")}
+    flood, traffic = (TopicPartition(topic, 1) for topic in states)
+
+    async def take_lane() -> Lease:
+        return await Lease.take(settings.bootstrap, f"{settings.topic_prefix}group", 1, states)
+
+    held = await take_lane()
+    assert held.positions == {flood: 0, traffic: 0}
+    out = Effects()
+    out.add(states[flood.topic], 1, b"gauge", b"high")
+    out.add(states[traffic.topic], 1, b"road", b"slow")
+    await held.commit(out, {flood: 3, traffic: 5})
+    out = Effects()
+    out.add(states[flood.topic], 1, b"gauge", b"low")
+    await held.commit(out, {flood: 4})
+    await held.release()
+    again = await take_lane()
+    assert again.positions == {flood: 4, traffic: 5}
+    assert again.states == {flood: {b"gauge": b"low"}, traffic: {b"road": b"slow"}}
+    await again.release()
 
 
 async def test_a_large_chunk_is_written_whole(settings: Settings) -> None:
@@ -88,7 +114,7 @@ async def test_a_large_chunk_is_written_whole(settings: Settings) -> None:
     out = Effects()
     for number in range(3000):
         out.add(Topics.of(settings).alert_changes.name, 0, b"%d" % number, b"x" * 500)
-    await held.commit(out, 1)
+    await held.commit(out, {signals(settings): 1})
     await held.release()
     keys = [record.key for record in read_all(settings, Topics.of(settings).alert_changes.name)]
     assert keys == [b"%d" % number for number in range(3000)]
