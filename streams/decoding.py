@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Literal, Protocol
 
 import msgspec
@@ -17,6 +18,9 @@ DEAD_LETTER_CHARACTERS = 4096
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
+_key = attrgetter("key")
+
+
 class RawRecord(Protocol):
     """What is needed of a consumed record; `timestamp` is the broker's, ms since 1970."""
 
@@ -28,6 +32,16 @@ class RawRecord(Protocol):
     def offset(self) -> int: ...
     @property
     def timestamp(self) -> int: ...
+
+
+def clock_indices(records: Sequence[RawRecord]) -> list[int]:
+    """Where the clock records among these are: few, and looked for in every chunk more than once."""
+    keys = list(map(_key, records))
+    indices, start = [], 0
+    for _ in range(keys.count(CLOCK_KEY)):
+        indices.append(index := keys.index(CLOCK_KEY, start))
+        start = index + 1
+    return indices
 
 
 class RawDecoder:
@@ -78,13 +92,12 @@ class RawDecoder:
         """
         decoded: list[Event | Clock | DeadLetter | None] = []
         first = 0
-        for index, record in enumerate(records):
-            if record.key == CLOCK_KEY:
-                decoded += self._decode_events(records[first:index], now)
-                decoded.append(clock := self.decode(record, now))
-                if isinstance(clock, Clock):
-                    now = clock.clock
-                first = index + 1
+        for index in clock_indices(records):
+            decoded += self._decode_events(records[first:index], now)
+            decoded.append(clock := self.decode(records[index], now))
+            if isinstance(clock, Clock):
+                now = clock.clock
+            first = index + 1
         decoded += self._decode_events(records[first:], now)
         return decoded
 

@@ -10,7 +10,7 @@ next lease restores what was committed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -25,7 +25,7 @@ from alerts.rules.streams import TEXTS
 from alerts.signals import Passed, Signal, Switch
 from streams.atlas import Atlas
 from streams.configuration import Configuration
-from streams.decoding import RawDecoder, RawRecord
+from streams.decoding import RawDecoder, RawRecord, clock_indices
 from streams.occurrences import Counted
 from streams.picturing import SourcePicture
 from streams.routine import Routine
@@ -119,10 +119,10 @@ class Sensing:
         """
         return len(self._misplaced)
 
-    def configurations_needed(self, records: Iterable[RawRecord]) -> list[str]:
+    def configurations_needed(self, records: Sequence[RawRecord]) -> list[str]:
         """Hashes of the configurations that these records need, in order."""
         needed = [self.state.config] if self.state.config and self._configuration is None else []
-        clocks = (self._decoder.clock(record) for record in records)
+        clocks = (self._decoder.clock(records[index]) for index in clock_indices(records))
         needed += [clock.config for clock in clocks if clock is not None]
         return list(dict.fromkeys(needed))
 

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import get_args
 
 from aiokafka.structs import TopicPartition
@@ -21,15 +22,16 @@ from streams import correlating, sensing
 from streams.admin import require_topics
 from streams.configuration import Configurations
 from streams.correlating import Correlating
-from streams.decoding import RawRecord
+from streams.decoding import RawRecord, clock_indices
 from streams.pipeline import Done, Processor
-from streams.schemas import CLOCK_KEY
 from streams.sensing import Sensing
 from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
 from streams.worker import Worker
 
 log = logging.getLogger(__name__)
+
+_timestamp = attrgetter("timestamp")
 
 
 class SenseProcessor:
@@ -66,7 +68,8 @@ class SenseProcessor:
         partition = str(self._sensing.partition)
         metrics.MISPLACED.labels(self._sensing.topic, partition).set(self._sensing.misplaced)
         now = time.time()
-        appended = Counter(record.timestamp for record in records if record.key != CLOCK_KEY)
+        appended = Counter(map(_timestamp, records))
+        appended.subtract(records[index].timestamp for index in clock_indices(records))
         metrics.LOCATED_DELAY.observe(
             stream, ((max(0.0, now - moment / 1000), count) for moment, count in appended.items())
         )
