@@ -10,7 +10,8 @@ What else differs from Faust's own consumer, in both ways of reading, is on purp
 - It reads committed records only.
 - It never commits. The topics are declared with `acks=False`, so Faust keeps no account of what was
   acknowledged; offsets are committed inside the transaction of their chunk (`streams.transactions`).
-- It does not sleep while every partition has enough in memory, and it does not wait for streams to be empty.
+- It does not sleep while every partition has enough in memory, it does not wait for streams to be empty, and it makes
+  no tasks to hand over a message.
 
 Nothing here decides what is processed: after a rebalance Faust may hand over a chunk again, and the pipeline of the
 partition skips what is behind its position.
@@ -148,6 +149,28 @@ class _Consumer(driver.Consumer):
 
         A chunk at work either commits, or its transaction is aborted by the partition's next lease.
         """
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Hand over what is read, until the consumer or the fetcher is stopped.
+
+        Faust races each hand-over against a suspension of the flow: four tasks and some steps of the event loop for
+        each, in which the work on other chunks goes on, so that the sixteenth chunk of an answer came 70 ms after the
+        first. The agents hand chunks on at once, so nothing is ever waited for here while the flow is active.
+        """
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                async for tp, message in self.getmany(timeout=1.0):
+                    if not self.flow_active:
+                        break  # what is left will be read again
+                    before = self._read_offset[tp]
+                    if before is None or message.offset >= before:
+                        await self.callback(message)
+                        self._read_offset[tp] = message.offset
+                # Where nothing is awaited in it, others get their turn.
+                await asyncio.sleep(0)
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            if not self.app.should_stop:
+                raise
 
     def on_buffer_drop(self, tp: TP) -> None:
         super().on_buffer_drop(tp)

@@ -28,6 +28,13 @@ from streams.chunks import Chunk
 from streams.decoding import RawRecord
 from streams.transactions import Effects, Lease
 
+#: Records up to which a lane works on several chunks in one turn. Each turn costs some steps of the event loop, which
+#: at a steady rate are most of what events wait for; it takes some milliseconds.
+TURN_RECORDS = 1_000
+
+#: Steps of the event loop between two turns: to fetch and to commit takes some dozen, and each would wait for a turn.
+STEPS_BETWEEN = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -40,6 +47,9 @@ class Done:
 
 class Processor(Protocol):
     """The work on one partition, between its lease and its transactions."""
+
+    def ready(self, records: Sequence[RawRecord]) -> bool:
+        """Whether the work on these records can be done without `prepare`."""
 
     async def prepare(self, records: Sequence[RawRecord]) -> None:
         """Wait for what the work on these records needs, such as a configuration."""
@@ -174,67 +184,51 @@ class Pipeline:
                 await self._until(lambda: self._closing or (self._chunks and self._ahead < self._limit()))
                 if self._closing:
                     return
-                await self._work_on(self._next())
+                self._working_since = time.monotonic()
+                if self._lease is None:
+                    self._lease, self._processors = await self._take(self.number)
+                    self._positions = {TP(*tp): position for tp, position in self._lease.positions.items()}
+                if not await self._prepared(self._next()):
+                    return
+                # Some chunks, then what came from the network, then another lane's: commits do not wait for the work
+                # on all lanes.
+                async with self._turn:
+                    for _ in range(STEPS_BETWEEN):
+                        await asyncio.sleep(0)
+                    self._take_turn()
+                self._working_since = None
+                self._changed.set()
         finally:
             self._work_ended = True
             self._changed.set()
 
     def _next(self) -> Chunk:
-        """The longest waiting chunk, with what waits of the same partition behind it.
+        """The longest waiting chunk, which becomes one with what waits of the same partition behind it.
 
         Work has a price for each chunk: where it is behind, it takes more at once.
         """
-        chunk = self._chunks.popleft()
-        if self._chunks and len(chunk.records) < self._together:
-            chunk = self._joined(chunk)
-        self._waiting -= len(chunk.records)
-        if self._full and self._waiting <= self._limit() // 2:
-            self._full = False
-            for tp in self.tps:
-                self._room.on_buffer_drop(tp)
-        return chunk
-
-    def _joined(self, chunk: Chunk) -> Chunk:
+        chunk = self._chunks[0]
+        if len(self._chunks) == 1 or len(chunk.records) >= self._together:
+            return chunk
         records, last, others = list(chunk.records), chunk, deque[Chunk]()
         for other in self._chunks:
             fits = len(records) + len(other.records) <= self._together
             if other.tp == chunk.tp and other.follows == last.end and fits:
                 records += other.records
                 last = other
-            else:
+            elif other is not chunk:
                 others.append(other)
-        self._chunks = others
-        return replace(chunk, records=records, highwater=last.highwater)
+        if last is not chunk:
+            chunk = replace(chunk, records=records, highwater=last.highwater)
+            others.appendleft(chunk)
+            self._chunks = others
+        return chunk
 
-    async def _work_on(self, chunk: Chunk) -> None:
-        self._working_since = started = time.monotonic()
-        if self._lease is None:
-            self._lease, self._processors = await self._take(self.number)
-            self._positions = {TP(*tp): position for tp, position in self._lease.positions.items()}
-        tp, processor, position = chunk.tp, self._processors[chunk.tp], self._positions[chunk.tp]
-        if chunk.follows is not None and chunk.follows > position:
-            raise RuntimeError(
-                f"{tp.topic}/{tp.partition}: a chunk follows offset {chunk.follows}, but the position is {position}"
-            )
-        records, done = chunk.records, None
-        if records[0].offset < position:
-            records = [record for record in records if record.offset >= position]
-        if records:
-            if not await self._prepared(processor, records):
-                return
-            # One chunk of the process, then what came from the network, then the next: commits do not wait for the
-            # work on all lanes.
-            async with self._turn:
-                await asyncio.sleep(0)
-                done = processor.work(records)
-            self._positions[tp] = chunk.end
-        self._worked.append(_Worked(chunk, started, processor.clock, done))
-        self._ahead += len(chunk.records)
-        self._working_since = None
-        self._changed.set()
-
-    async def _prepared(self, processor: Processor, records: Sequence[RawRecord]) -> bool:
-        """Wait until the work can be done; False where the pipeline is closed before that."""
+    async def _prepared(self, chunk: Chunk) -> bool:
+        """Wait until a chunk can be worked on; False where the pipeline is closed before that."""
+        processor, records = self._processors[chunk.tp], self._new(chunk)
+        if not records or processor.ready(records):
+            return True
         self._preparing = asyncio.create_task(processor.prepare(records))
         try:
             await self._preparing
@@ -245,6 +239,45 @@ class Pipeline:
         finally:
             self._preparing = None
         return True
+
+    def _new(self, chunk: Chunk) -> Sequence[RawRecord]:
+        """The records of a chunk that are not behind the position."""
+        position = self._positions[chunk.tp]
+        if chunk.records[0].offset >= position:
+            return chunk.records
+        return [record for record in chunk.records if record.offset >= position]
+
+    def _take_turn(self) -> None:
+        """Work on the first chunk, which is prepared, and on more while together they are few records."""
+        started, count = time.monotonic(), 0
+        while True:
+            chunk = self._chunks.popleft()
+            count += len(chunk.records)
+            self._work_on(chunk, started)
+            if not self._chunks or self._closing or count >= TURN_RECORDS:
+                return
+            following = self._next()
+            records = self._new(following)
+            if count + len(records) > TURN_RECORDS or not self._processors[following.tp].ready(records):
+                return
+
+    def _work_on(self, chunk: Chunk, started: float) -> None:
+        self._waiting -= len(chunk.records)
+        if self._full and self._waiting <= self._limit() // 2:
+            self._full = False
+            for tp in self.tps:
+                self._room.on_buffer_drop(tp)
+        tp, processor, position = chunk.tp, self._processors[chunk.tp], self._positions[chunk.tp]
+        if chunk.follows is not None and chunk.follows > position:
+            raise RuntimeError(
+                f"{tp.topic}/{tp.partition}: a chunk follows offset {chunk.follows}, but the position is {position}"
+            )
+        records, done = self._new(chunk), None
+        if records:
+            done = processor.work(records)
+            self._positions[tp] = chunk.end
+        self._worked.append(_Worked(chunk, started, processor.clock, done))
+        self._ahead += len(chunk.records)
 
     # The commits
 

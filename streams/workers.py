@@ -45,6 +45,10 @@ class SenseProcessor:
         clock = self._sensing.state.clock
         return clock.timestamp() if clock else None
 
+    def ready(self, records: Sequence[RawRecord]) -> bool:
+        needed = self._sensing.configurations_needed(records)
+        return all(name in self._configurations.known for name in needed)
+
     async def prepare(self, records: Sequence[RawRecord]) -> None:
         await _fetch(self._sensing.configurations_needed(records), self._configurations, self._health)
 
@@ -107,6 +111,10 @@ class CorrelateProcessor:
     def clock(self) -> float | None:
         passed = self._correlating.passed
         return passed.timestamp() if passed else None
+
+    def ready(self, records: Sequence[RawRecord]) -> bool:
+        needed = self._correlating.configurations_needed(records)
+        return all(name in self._configurations.known for name in needed)
 
     async def prepare(self, records: Sequence[RawRecord]) -> None:
         needed = self._correlating.configurations_needed(records)

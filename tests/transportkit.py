@@ -47,6 +47,9 @@ class Numbering:
         self._tp, self._topics, self._gate = tp, topics, gate
         self._numbers = {source: int(value) for source, value in restored.items()}
 
+    def ready(self, records: Sequence[RawRecord]) -> bool:
+        return all(record.value != WAIT for record in records)
+
     async def prepare(self, records: Sequence[RawRecord]) -> None:
         if any(record.value == WAIT for record in records):
             log.info(WAITS)
