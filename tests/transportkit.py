@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from aiokafka.structs import TopicPartition
 from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import CoordinatorNotAvailableError
 
 from ioc.health import Health
 from ioc.logs import configure_logs
@@ -83,7 +84,10 @@ def group(settings: Settings) -> str:
 def committed(settings: Settings, admin: KafkaAdminClient) -> dict[int, int]:
     """The group's committed offset in each partition of the flood topic, as anybody can see it."""
     name = group(settings)
-    offsets = admin.list_group_offsets({name: None})[name]
+    try:
+        offsets = admin.list_group_offsets({name: None})[name]
+    except CoordinatorNotAvailableError:
+        return {}  # the first group that a new broker has
     return {tp.partition: entry.offset for tp, entry in offsets.items() if entry.offset >= 0}
 
 
