@@ -28,9 +28,9 @@ from streams.chunks import Chunk
 from streams.decoding import RawRecord
 from streams.transactions import Effects, Lease
 
-#: Records up to which a lane works on several chunks in one turn. Each turn costs some steps of the event loop, which
-#: at a steady rate are most of what events wait for; it takes some milliseconds.
-TURN_RECORDS = 1_000
+#: Seconds in which a lane begins to work on further chunks in one turn. Each turn costs some steps of the event loop,
+#: which at a steady rate are most of what events wait for.
+TURN_SECONDS = 0.005
 
 #: Steps of the event loop between two turns: to fetch and to commit takes some dozen, and each would wait for a turn.
 STEPS_BETWEEN = 4
@@ -248,17 +248,14 @@ class Pipeline:
         return [record for record in chunk.records if record.offset >= position]
 
     def _take_turn(self) -> None:
-        """Work on the first chunk, which is prepared, and on more while together they are few records."""
-        started, count = time.monotonic(), 0
+        """Work on the first chunk, which is prepared, and on more that need no preparing while the turn is short."""
+        started = time.monotonic()
         while True:
-            chunk = self._chunks.popleft()
-            count += len(chunk.records)
-            self._work_on(chunk, started)
-            if not self._chunks or self._closing or count >= TURN_RECORDS:
+            self._work_on(self._chunks.popleft(), started)
+            if not self._chunks or self._closing or time.monotonic() - started > TURN_SECONDS:
                 return
-            following = self._next()
-            records = self._new(following)
-            if count + len(records) > TURN_RECORDS or not self._processors[following.tp].ready(records):
+            chunk = self._next()
+            if not self._processors[chunk.tp].ready(self._new(chunk)):
                 return
 
     def _work_on(self, chunk: Chunk, started: float) -> None:

@@ -162,7 +162,7 @@ def test_what_is_at_work_when_the_end_comes_is_committed_whole(
         fill(settings, producer, partition, values)
     done = 0
     for name in ("first", "second"):
-        workers.start(name, settings, slow=0.05)
+        workers.start(name, settings, slow=0.03)
         until(lambda: sum(kit.committed(settings, admin).values()) > done, 30, workers.logs)  # noqa: B023
         workers.end(name)
         positions = kit.committed(settings, admin)
