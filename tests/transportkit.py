@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from aiokafka.structs import TopicPartition
 from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
 
 from ioc.health import Health
 from ioc.logs import configure_logs
@@ -86,7 +86,7 @@ def committed(settings: Settings, admin: KafkaAdminClient) -> dict[int, int]:
     name = group(settings)
     try:
         offsets = admin.list_group_offsets({name: None})[name]
-    except CoordinatorNotAvailableError:
+    except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError):
         return {}  # the first group that a new broker has
     return {tp.partition: entry.offset for tp, entry in offsets.items() if entry.offset >= 0}
 

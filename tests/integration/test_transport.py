@@ -157,12 +157,12 @@ def test_what_is_at_work_when_the_end_comes_is_committed_whole(
     settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: Workers
 ) -> None:
     """SIGTERM under a backlog, again and again: each ends in time, and what is seen is what is committed."""
-    values = [b"%d" % number for number in range(3000)]
+    values = [b"%d" % number for number in range(6000)]
     for partition in range(4):
         fill(settings, producer, partition, values)
     done = 0
     for name in ("first", "second"):
-        workers.start(name, settings, slow=0.03)
+        workers.start(name, settings, slow=0.01)
         until(lambda: sum(kit.committed(settings, admin).values()) > done, 30, workers.logs)  # noqa: B023
         workers.end(name)
         positions = kit.committed(settings, admin)
