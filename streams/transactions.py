@@ -23,6 +23,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from ioc import metrics
+from ioc.settings import Settings
+from streams.clients import client_arguments
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class Lease:
         self._producer = producer
 
     @classmethod
-    async def take(cls, bootstrap: str, group: str, number: int, topics: Mapping[str, str]) -> Lease:
+    async def take(cls, settings: Settings, group: str, number: int, topics: Mapping[str, str]) -> Lease:
         """Fence the former holder, then read positions and states.
 
         `topics` are the consumed topics with the topic of the state of each; partition `number` of all of them is
@@ -86,7 +88,7 @@ class Lease:
         """
         started = time.monotonic()
         producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **client_arguments(settings),
             transactional_id=f"{group}:{number}",
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",
@@ -102,7 +104,7 @@ class Lease:
         tps = [TopicPartition(topic, number) for topic in topics]
         try:
             restored = await asyncio.gather(
-                *(_restore(bootstrap, group, tp, TopicPartition(topics[tp.topic], number)) for tp in tps)
+                *(_restore(settings, group, tp, TopicPartition(topics[tp.topic], number)) for tp in tps)
             )
         except BaseException:
             await producer.stop()
@@ -165,11 +167,11 @@ def _batches(producer: AIOKafkaProducer, records: list[Record]) -> Iterator[Any]
 
 
 async def _restore(
-    bootstrap: str, group: str, tp: TopicPartition, state_tp: TopicPartition
+    settings: Settings, group: str, tp: TopicPartition, state_tp: TopicPartition
 ) -> tuple[int, dict[bytes, bytes]]:
     """Position and state of a partition, as its last committed transaction left them."""
     started = time.monotonic()
-    async with reader(bootstrap, state_tp, group=group) as consumer:
+    async with reader(settings, state_tp, group=group) as consumer:
         committed = await consumer.committed(tp)
         beginning = (await consumer.beginning_offsets([tp]))[tp]
         state = await read_latest(consumer, state_tp)
@@ -196,11 +198,11 @@ async def _restore(
 
 @asynccontextmanager
 async def reader(
-    bootstrap: str, tp: TopicPartition, *, group: str | None = None
+    settings: Settings, tp: TopicPartition, *, group: str | None = None
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of the committed records of one partition, from its beginning."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_arguments(settings),
         group_id=group,
         enable_auto_commit=False,
         isolation_level="read_committed",
