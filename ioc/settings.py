@@ -147,6 +147,24 @@ class Settings(BaseSettings):
 
     # Addresses
     host: str = Field("127.0.0.1", description="Address that the wall and the health servers listen on.")
+    wall_host: str = Field("", description="Address that the wall listens on. Empty: as IOC_HOST.")
+    wall_tls_file: Path | None = Field(
+        None, description="PEM file with the key and the certificates of the wall, which then speaks HTTPS."
+    )
+    wall_proxies: list[str] = Field(
+        default=[],
+        description="Addresses or networks of the proxies that speak HTTPS before the wall, as a JSON list; it then "
+        "answers them alone, and believes their X-Forwarded headers.",
+    )
+    wall_sign_in: Literal["to-act", "to-see"] = Field(
+        "to-act",
+        description="What one signs in for at the wall: to give commands, or to see anything at all.",
+    )
+    wall_reach: Literal["guarded", "anybody"] = Field(
+        "guarded",
+        description="guarded: beyond loopback the wall asks for HTTPS or proxies, and to sign in to see. anybody: "
+        "for nothing; only where the network lets nobody else near, as in a container.",
+    )
     wall_title: str = Field("", description="Heading of the wall. Empty: made from the province's name.")
     wall_port: int = Field(8090, ge=0, le=65535, description="Port of the wall; 0 takes a free one.")
     sense_health_port: int = Field(
