@@ -308,13 +308,16 @@ async def test_one_address_has_only_so_many_connections(monkeypatch: pytest.Monk
         first = [await connect(BROWSER) for _ in range(20)]
         others = [await connect("127.0.0.6") for _ in range(5)]
         assert live.viewers == 25
+        await asyncio.sleep(0.3)  # they were seen
         many = [await asyncio.open_connection(host, int(port), local_addr=(BROWSER, 0)) for _ in range(40)]
         for reader, _ in many:
             with suppress(ConnectionError):
                 assert await asyncio.wait_for(reader.read(), 5) == b"", "the newest are cut off"
         assert live.viewers == 25
+        live.picture.apply_alert(kit.alert_record("after"), "after")
+        live.touch([])
         for reader, _ in (*first, *others):
-            assert not reader.at_eof()
+            assert await asyncio.wait_for(reader.readuntil(b'"id":"after"'), 5), "who was there before stays"
         for _, writer in (*first, *others, *many):
             writer.close()
 
