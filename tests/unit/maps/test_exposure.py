@@ -23,7 +23,7 @@ from maps.exposure import is_loopback, require_guarded
 from maps.limits import Connections
 from maps.live import Live
 from maps.proxies import Proxies
-from maps.session import FREE_OF_ADDRESS, Access
+from maps.session import FREE_OF_ADDRESS
 from maps.web import Operating, serve_wall
 from tests import wallkit as kit
 from tests.certificates import Authority
@@ -41,8 +41,7 @@ async def running(
     shell = kit.small_shell()
     live, stop = Live(shell.page.tag), asyncio.Event()
     live.picture.apply_alert(kit.alert_record("a1", sequence=4), "a1", 1)
-    its = kit.operating(operators, kit.Outbox())
-    its = Operating(Access(operators, to_see=settings.wall_sign_in == "to-see"), its.desk)
+    its = kit.operating(operators, kit.Outbox(), settings.wall_sign_in == "to-see")
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def on_listen(host: str, port: int) -> None:
