@@ -211,8 +211,6 @@ def load_settings(**overrides: object) -> Settings:
 def _got(problem: Any) -> str:
     """What stood there; not where it may be a secret."""
     name = str(problem["loc"][0]) if problem["loc"] else ""
-    return (
-        ""
-        if "password" in name or isinstance(problem["input"], SecretStr)
-        else f" (got {problem['input']!r})"
-    )
+    if "password" in name or isinstance(problem["input"], SecretStr):
+        return ""
+    return f" (got {problem['input']!r})"
