@@ -108,7 +108,12 @@ def guarded(directory: Path) -> Iterator[Guarded]:
 
 def write(settings: Settings, topic: str, value: bytes = b"x") -> None:
     """One record, acknowledged. Raises what the client does where it is refused."""
-    producer = KafkaProducer(**client_arguments(settings), bootstrap_timeout_ms=2000, max_block_ms=3000)
+    producer = KafkaProducer(
+        **client_arguments(settings),
+        bootstrap_timeout_ms=2000,
+        max_block_ms=3000,
+        enable_idempotence=False,  # who may write nothing at all would be refused for this already
+    )
     try:
         producer.send(topic, value, key=b"key", partition=0).get(5)
     finally:
