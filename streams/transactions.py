@@ -101,6 +101,7 @@ class Lease:
             retry_backoff_ms=20,
         )
         await producer.start()
+        _fail_as_a_whole(producer)
         tps = [TopicPartition(topic, number) for topic in topics]
         try:
             restored = await asyncio.gather(
@@ -145,6 +146,23 @@ class Lease:
     async def release(self) -> None:
         """Give up the producer. An open transaction is left to be ended by the next lease."""
         await self._producer.stop()
+
+
+def _fail_as_a_whole(producer: AIOKafkaProducer) -> None:
+    """Let a transaction that has failed take with it what waits to be sent.
+
+    When the broker refuses a topic (this user may not write it) aiokafka ends the transaction, but then sends the
+    batches of the other topics all the same; the broker appends them, and readers of committed records see them.
+    """
+    manager, waiting = producer._txn_manager, producer._message_accumulator
+    ended = manager.error_transaction
+
+    def error_transaction(error: Exception) -> None:
+        ended(error)
+        waiting.fail_all(error)
+        waiting._batches.clear()
+
+    manager.error_transaction = error_transaction
 
 
 def _batches(producer: AIOKafkaProducer, records: list[Record]) -> Iterator[Any]:
