@@ -7,7 +7,7 @@ from datetime import datetime
 from alerts import lifecycle
 from alerts.alert import Alert
 from alerts.commands import Command, Refusal
-from alerts.rules.policy import Policy, may
+from alerts.rules.policy import SHELVE_LONGEST, Policy, may
 
 
 def refusal(command: Command, alert: Alert | None, policy: Policy, now: datetime) -> Refusal | None:
@@ -30,8 +30,11 @@ def refusal(command: Command, alert: Alert | None, policy: Policy, now: datetime
     match command.action:
         case "assign" if command.to not in operators:
             return "unknown-assignee"
-        case "shelve" if command.until is None or command.until <= now:
-            return "until-is-past"
+        case "shelve":
+            if command.until is None or command.until <= now:
+                return "until-is-past"
+            if command.until - now > SHELVE_LONGEST[operators[command.operator].role]:
+                return "shelved-too-long"
         case "comment" | "close" if not command.text.strip():
             return "nothing-said"
         case "release" if command.to not in alert.awaiting:

@@ -50,7 +50,8 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="
 #: Why a command was refused.
 Refusal = Literal[
     "unknown-operator", "not-allowed", "unknown-alert", "stale", "not-open", "already-so", "not-shelved",
-    "shelved", "not-awaiting", "unknown-assignee", "until-is-past", "nothing-said", "nothing-opened",
+    "shelved", "shelved-too-long", "not-awaiting", "unknown-assignee", "until-is-past", "nothing-said",
+    "nothing-opened",
 ]  # fmt: skip
 
 

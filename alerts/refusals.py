@@ -17,6 +17,7 @@ REASONS: dict[Refusal, tuple[str, str]] = {
     "already-so": ("đã như vậy rồi", "it is so already"),
     "not-shelved": ("cảnh báo không được gác", "the alert is not shelved"),
     "shelved": ("cảnh báo đang được gác", "the alert is shelved"),
+    "shelved-too-long": ("vai trò chỉ được gác ngắn hơn", "the operator's role may not shelve for so long"),
     "not-awaiting": ("không có gì chờ phát hành", "nothing awaits release to this agency"),
     "unknown-assignee": ("không có người này trong cấu hình", "the configuration names nobody of that id"),
     "until-is-past": ("thời điểm đã qua", "that time has passed"),

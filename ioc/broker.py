@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import fcntl
 import os
+import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -23,6 +25,8 @@ from ioc.java import find_java
 from ioc.ports import LOOPBACK, is_free, port_taken
 from ioc.settings import Settings
 from ioc.shutdown import StopSignals, child_setup
+from ioc.wholefile import whole_file
+from streams.clients import LOCAL_USER, client_arguments, local_password_file, read_password
 
 #: Seconds from SIGTERM to SIGKILL. Kafka recovers its log at the next start either way.
 STOP_SECONDS = 6.0
@@ -85,7 +89,7 @@ class Broker:
                 "IOC_BROKER_CONTROLLER_PORT",
                 "the embedded broker's controller",
             )
-            self._config.write_text(_properties(settings, self.data))
+            self._write_config()
             if not (self.data / "meta.properties").exists():
                 self._format(java)
             self._process = self._spawn(java)
@@ -138,6 +142,17 @@ class Broker:
             self._process.kill()
             self._process.wait()
         self._release()
+
+    def _write_config(self) -> None:
+        settings, password = self._settings, ""
+        if settings.broker_outside:
+            _require_tls_file(settings)
+            # Made once: processes that run on while the broker is started again keep theirs.
+            file = local_password_file(settings)
+            if not file.exists():
+                _write_secret(file, secrets.token_urlsafe(32) + "\n")
+            password = read_password(file, "IOC_STATE_DIR")
+        _write_secret(self._config, _properties(settings, self.data, password))
 
     def _spawn(self, java: Path) -> subprocess.Popen[bytes]:
         assert self._lock is not None
@@ -207,7 +222,7 @@ class Broker:
         try:
             # Cheap first: most of the time nothing listens yet.
             socket.create_connection((LOOPBACK, self._settings.broker_port), 0.5).close()
-            admin = KafkaAdminClient(bootstrap_servers=self.address, request_timeout_ms=5000)
+            admin = KafkaAdminClient(**client_arguments(self._settings), request_timeout_ms=5000)
         except (OSError, KafkaError):
             return False
         try:
@@ -288,18 +303,91 @@ def run_broker(settings: Settings, stop: StopSignals, say: Say = to_stderr) -> i
         broker.stop()
 
 
-def _properties(settings: Settings, data: Path) -> str:
-    client, controller = settings.broker_port, settings.broker_controller_port
+def _properties(settings: Settings, data: Path, password: str) -> str:
+    """The broker's configuration; `password` is that of `LOCAL_USER`, where others are let in."""
+    controller = settings.broker_controller_port
     fixed = (deploy_dir() / "server.properties").read_text()
+    listening = _let_in(settings, password) if settings.broker_outside else _among_ourselves(settings)
     return fixed + "\n".join(
         (
             "",
             "# Written at each start by ioc/broker.py.",
-            f"listeners=PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
-            f"advertised.listeners=PLAINTEXT://{LOOPBACK}:{client}",
+            *listening,
             f"controller.quorum.voters=1@{LOOPBACK}:{controller}",
-            # A properties file takes the backslash for its own.
-            "log.dirs=" + str(data).replace("\\", "\\\\"),
+            "log.dirs=" + _escaped(data),
             "",
         )
     )
+
+
+def _among_ourselves(settings: Settings) -> tuple[str, ...]:
+    """Loopback only: whoever is on this machine may do everything."""
+    local = f"PLAINTEXT://{LOOPBACK}:{settings.broker_port}"
+    return (
+        f"listeners={local},CONTROLLER://{LOOPBACK}:{settings.broker_controller_port}",
+        f"advertised.listeners={local}",
+    )
+
+
+def _let_in(settings: Settings, password: str) -> tuple[str, ...]:
+    """Other machines with TLS and SCRAM; who may do what is asked of everybody, on loopback as well."""
+    local, outside = f"LOCAL://{LOOPBACK}:{settings.broker_port}", f"OUTSIDE://{settings.broker_outside}"
+    module = "org.apache.kafka.common.security"
+    plain = f'{module}.plain.PlainLoginModule required username="{LOCAL_USER}" password="{password}"'
+    return (
+        "listener.security.protocol.map=LOCAL:SASL_PLAINTEXT,OUTSIDE:SASL_SSL,CONTROLLER:SASL_PLAINTEXT",
+        f"listeners={local},{outside},CONTROLLER://{LOOPBACK}:{settings.broker_controller_port}",
+        f"advertised.listeners={local},{outside}",
+        "inter.broker.listener.name=LOCAL",
+        "sasl.mechanism.inter.broker.protocol=PLAIN",
+        "sasl.mechanism.controller.protocol=PLAIN",
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        f"super.users=User:{LOCAL_USER}",
+        *(
+            line
+            for listener in ("local", "controller")
+            for line in (
+                f"listener.name.{listener}.sasl.enabled.mechanisms=PLAIN",
+                f'listener.name.{listener}.plain.sasl.jaas.config={plain} user_{LOCAL_USER}="{password}";',
+            )
+        ),
+        "listener.name.outside.sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256",
+        *(
+            f"listener.name.outside.{mechanism}.sasl.jaas.config={module}.scram.ScramLoginModule required;"
+            for mechanism in ("scram-sha-512", "scram-sha-256")
+        ),
+        "listener.name.outside.ssl.keystore.type=PEM",
+        f"listener.name.outside.ssl.keystore.location={_escaped(settings.broker_tls_file)}",
+        "listener.name.outside.ssl.client.auth=none",
+    )
+
+
+def _escaped(path: Path | None) -> str:
+    # A properties file takes the backslash for its own.
+    return str(path).replace("\\", "\\\\")
+
+
+def _require_tls_file(settings: Settings) -> None:
+    """Raises `UserError` where the certificate for other machines is not usable: Kafka's own words hide why."""
+    path = settings.broker_tls_file
+    remedy = "write the key (PKCS #8, not encrypted) and after it the certificates into one PEM file"
+    if path is None:
+        raise UserError("a certificate is missing", "IOC_BROKER_OUTSIDE without IOC_BROKER_TLS_FILE", remedy)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password="")
+        text = path.read_text(encoding="ascii")
+    except (OSError, ssl.SSLError, UnicodeDecodeError) as error:
+        raise UserError("the broker's certificate is not usable", f"{path}: {error}", remedy) from None
+    if "-----BEGIN PRIVATE KEY-----" not in text:
+        raise UserError(
+            "the broker's key has a form that Kafka does not read",
+            str(path),
+            f"openssl pkcs8 -topk8 -nocrypt; {remedy}",
+        )
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    with whole_file(path) as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text.encode())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ioc.commands.access import app as access_app
 from ioc.commands.agencies import cap, subscribe
 from ioc.commands.backtest import backtest
 from ioc.commands.boundaries import app as boundaries_app
@@ -55,6 +56,7 @@ The same piece by piece, each in a terminal of its own:
 Every choice is a setting, read from the environment as IOC_...: see `ioc settings`.
 """,
 )
+app.add_typer(access_app)
 app.add_typer(boundaries_app)
 app.add_typer(rules_app)
 app.add_typer(command_app)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ioc.errors import UserError
@@ -31,6 +31,31 @@ class Settings(BaseSettings):
     broker_controller_port: int = Field(19093, description="Port of the embedded broker's controller.")
     broker_heap_mb: int = Field(512, ge=128, description="Java heap of the embedded broker, in MiB.")
     replication_factor: int = Field(1, ge=1, description="Copies of each topic; 3 on a cluster of three.")
+    broker_outside: str = Field(
+        "",
+        pattern=r"^([^\s:/,]+:\d{1,5})?$",
+        description="host:port at which other machines reach the embedded broker, with TLS, a user and a password. "
+        "Empty: this machine only, without.",
+    )
+    broker_tls_file: Path | None = Field(
+        None, description="PEM file with the key (PKCS #8) and the certificates for IOC_BROKER_OUTSIDE."
+    )
+
+    # Access to the Kafka that IOC_BOOTSTRAP_SERVERS names
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How Kafka is spoken to, as it calls it: SASL_SSL is TLS with a password."
+    )
+    kafka_ca_file: Path | None = Field(
+        None, description="PEM file of the authority behind Kafka's certificates. Empty: the system's own."
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="How the password is proven."
+    )
+    kafka_user: str = Field("", description="User at Kafka: what this process may do there follows from it.")
+    kafka_password: SecretStr | None = Field(
+        None, description="The user's password; rather IOC_KAFKA_PASSWORD_FILE."
+    )
+    kafka_password_file: Path | None = Field(None, description="File whose first line is the password.")
 
     # Files
     state_dir: Path = Field(
@@ -122,6 +147,24 @@ class Settings(BaseSettings):
 
     # Addresses
     host: str = Field("127.0.0.1", description="Address that the wall and the health servers listen on.")
+    wall_host: str = Field("", description="Address that the wall listens on. Empty: as IOC_HOST.")
+    wall_tls_file: Path | None = Field(
+        None, description="PEM file with the key and the certificates of the wall, which then speaks HTTPS."
+    )
+    wall_proxies: list[str] = Field(
+        default=[],
+        description="Addresses or networks of the proxies that speak HTTPS before the wall, as a JSON list; it then "
+        "answers them alone, and believes their X-Forwarded headers.",
+    )
+    wall_sign_in: Literal["to-act", "to-see"] = Field(
+        "to-act",
+        description="What one signs in for at the wall: to give commands, or to see anything at all.",
+    )
+    wall_reach: Literal["guarded", "anybody"] = Field(
+        "guarded",
+        description="guarded: beyond loopback the wall asks for HTTPS or proxies, and to sign in to see. anybody: "
+        "for nothing; only where the network lets nobody else near, as in a container.",
+    )
     wall_title: str = Field("", description="Heading of the wall. Empty: made from the province's name.")
     wall_port: int = Field(8090, ge=0, le=65535, description="Port of the wall; 0 takes a free one.")
     sense_health_port: int = Field(
@@ -139,6 +182,7 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a child process that shall have the same."""
         values = self.model_dump(mode="json")
+        values |= {name: value.get_secret_value() for name, value in self if isinstance(value, SecretStr)}
         return {
             f"IOC_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
             for name, value in values.items()
@@ -156,9 +200,17 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [
-            f"IOC_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (got {problem['input']!r})"
+            f"IOC_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}{_got(problem)}"
             for problem in error.errors()
         ]
         raise UserError(
             "settings are not usable", "; ".join(lines), "correct the environment and start again"
         ) from None
+
+
+def _got(problem: Any) -> str:
+    """What stood there; not where it may be a secret."""
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    if "password" in name or isinstance(problem["input"], SecretStr):
+        return ""
+    return f" (got {problem['input']!r})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -196,7 +197,7 @@ def _supervise(
                 broker.wait_ready()
         for child in children:
             child.tend()
-        if not wall_said and _is_ready(settings, "wall") and _answers(_wall_address(settings)):
+        if not wall_said and _is_ready(settings, "wall") and _listens(settings):
             wall_said = True
             output.say(f"wall: {_wall_address(settings)}")
         if not ready_said and wall_said and all(_is_ready(settings, child.name) for child in children):
@@ -252,7 +253,19 @@ def _children(
 
 
 def _wall_address(settings: Settings) -> str:
-    return f"http://{_local(settings)}:{settings.wall_port}/"
+    scheme = "https" if settings.wall_tls_file else "http"
+    return f"{scheme}://{_local(settings.wall_host or settings.host)}:{settings.wall_port}/"
+
+
+def _listens(settings: Settings) -> bool:
+    """Whether the wall takes connections; behind a proxy it would not answer us."""
+    try:
+        socket.create_connection(
+            (_local(settings.wall_host or settings.host), settings.wall_port), 1.0
+        ).close()
+    except OSError:
+        return False
+    return True
 
 
 def _is_ready(settings: Settings, name: str) -> bool:
@@ -264,12 +277,12 @@ def _is_ready(settings: Settings, name: str) -> bool:
         "clock": settings.clock_health_port,
         "replay": settings.clock_health_port,
     }
-    return _answers(f"http://{_local(settings)}:{ports[name]}/readyz")
+    return _answers(f"http://{_local(settings.host)}:{ports[name]}/readyz")
 
 
-def _local(settings: Settings) -> str:
-    """The address by which this machine reaches its own servers."""
-    return LOOPBACK if settings.host in ("0.0.0.0", "::", "localhost") else settings.host
+def _local(host: str) -> str:
+    """The address by which this machine reaches its own servers that listen there."""
+    return LOOPBACK if host in ("0.0.0.0", "::", "localhost") else host
 
 
 def _answers(url: str) -> bool:

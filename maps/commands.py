@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from alerts.commands import Action, Command, Opening, Words
 from alerts.model import AwareTime, Severity, Text, Where
-from alerts.rules.policy import may
+from alerts.rules.policy import SHELVE_LONGEST, Operator, may
 from maps.live import Live
 from maps.picture import LOCAL
 from maps.signin import answer, operator_of, refuse
@@ -24,7 +24,7 @@ from streams.commanding import NotSent, Sender, Unconfirmed, new_command_id
 from streams.topics import Topics
 
 #: Longest time that an alert is shelved for at once.
-SHELVE_MAX_MINUTES = 7 * 24 * 60
+SHELVE_MAX_MINUTES = SHELVE_LONGEST["supervisor"] / timedelta(minutes=1)
 
 #: Where a point lies at a time; None while no map is known.
 Locate = Callable[[float, float, datetime], Where | None]
@@ -94,7 +94,7 @@ async def command(request: web.Request) -> web.Response:
         return refuse(403, "not-allowed")
     desk, live = request.app[DESK], request.app[LIVE]
     try:
-        made, partition = _make(asked, operator.id, desk, live)
+        made, partition = _make(asked, operator, desk, live)
     except Unusable as error:
         return refuse(error.status, error.error)
     try:
@@ -106,7 +106,7 @@ async def command(request: web.Request) -> web.Response:
     return answer(202, id=made.id)
 
 
-def _make(asked: CommandRequest, operator: str, desk: Desk, live: Live) -> tuple[Command, int]:
+def _make(asked: CommandRequest, operator: Operator, desk: Desk, live: Live) -> tuple[Command, int]:
     """The command for a request and the partition that it goes to. Raises `Unusable`."""
     text = asked.text.strip()
     event_ms = live.picture.event_ms
@@ -129,10 +129,14 @@ def _make(asked: CommandRequest, operator: str, desk: Desk, live: Live) -> tuple
             raise Unusable(400, "nothing-said")
         case "assign" | "release" if not asked.to:
             raise Unusable(400, "not-understood")
+    if asked.action == "shelve" and until is not None and event_ms is not None:
+        longest = SHELVE_LONGEST[operator.role] / timedelta(seconds=1)
+        if until.timestamp() - event_ms / 1000 > longest:
+            raise Unusable(403, "shelved-too-long")
     made = Command(
         id=new_command_id(),
         action=asked.action,
-        operator=operator,
+        operator=operator.id,
         issued=datetime.now(UTC),
         alert="" if opening else asked.alert,
         sequence=None if opening else asked.sequence,

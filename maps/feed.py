@@ -16,6 +16,7 @@ from ioc.settings import Settings
 from maps.history_feed import latest_events
 from maps.live import Live
 from maps.picture import Picture
+from streams.clients import client_arguments
 from streams.configuration import ERROR_KEY
 from streams.topics import Topics
 
@@ -85,7 +86,7 @@ class Feed:
 
     async def _session(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_arguments(self._settings),
             client_id="ioc-wall",
             group_id=None,
             enable_auto_commit=False,

@@ -30,6 +30,7 @@ from alerts.agencies import atom, cap
 from alerts.agencies.messages import AgencyAlert, Heartbeat, Message
 from alerts.rules.policy import Subscription
 from ioc.settings import Settings
+from streams.clients import client_arguments
 from streams.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class Feeds:
         if not agencies:
             return
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap,
+            **client_arguments(self._settings),
             client_id="ioc-wall-feeds",
             group_id=None,
             enable_auto_commit=False,

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from ioc.settings import Settings
 from maps.history import History
+from streams.clients import client_arguments
 from streams.picturing import FRAME_PREFIX, REPORT_PREFIX, SOURCE_PREFIX
 from streams.topics import Topic, Topics
 
@@ -179,7 +180,7 @@ def _partitions(*topics: Topic) -> list[TopicPartition]:
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[Any]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_arguments(settings),
         client_id="ioc-wall-history",
         group_id=None,
         enable_auto_commit=False,

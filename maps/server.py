@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from alerts.model import Where
 from alerts.rules.policy import Subscription
@@ -16,6 +17,7 @@ from ioc.health import Health, serve_health
 from ioc.operators import OperatorsFile
 from ioc.settings import Settings
 from maps.commands import Desk
+from maps.exposure import require_guarded, server_context
 from maps.feed import Feed
 from maps.feeds import Feeds
 from maps.history_feed import HistoryFeed
@@ -108,8 +110,10 @@ def shell_of(boundaries: BoundarySet, settings: Settings) -> Shell:
 def run_wall(settings: Settings) -> int:
     """Run the wall until SIGTERM or SIGINT; returns the process's exit code.
 
-    Raises `UserError` for a taken port, unusable boundaries, operators or settings.
+    Raises `UserError` for a taken port, unusable boundaries, operators, certificates or settings.
     """
+    require_guarded(settings, settings.operators_file is not None)
+    server_context(settings.wall_tls_file)
     health = Health()
     health.check("picture", False, "starting")
     in_force = InForce(settings)
@@ -128,9 +132,14 @@ async def _run(
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, asked.set)
     await in_force.look()
-    on_listen: Callable[[str, int], None] = say_address
+    on_listen: Callable[[str, int], None] = partial(
+        say_address, scheme="https" if settings.wall_tls_file else "http"
+    )
     writer = CommandWriter(settings)
-    operating = Operating(Access(operators), Desk(writer, Topics.of(settings), in_force.locate))
+    operating = Operating(
+        Access(operators, to_see=settings.wall_sign_in == "to-see"),
+        Desk(writer, Topics.of(settings), in_force.locate),
+    )
     try:
         while not asked.is_set():
             await _serve(settings, in_force, health, asked, on_listen, operating)

@@ -12,6 +12,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from alerts.rules.policy import Operator
+from maps.proxies import is_secure
+from maps.screens import PASS_SECONDS
 from maps.session import Access, TooManyAttempts, WrongPassword
 
 log = logging.getLogger(__name__)
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
+#: What everybody gets, so that he can sign in: the page without anything in it.
+_PAGES = ("/", "/licences", "/boundaries.geojson", "/api/me", "/api/sign-in", "/api/sign-out")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -56,6 +60,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             return refuse(403, "cross-origin")
         if request.content_type != "application/json":
             return refuse(415, "not-json")
+    if not (request.path in _PAGES or request.path.startswith("/assets/") or may_see(request)):
+        return refuse(401, "not-signed-in")
     return await handler(request)
 
 
@@ -79,6 +85,11 @@ def operator_of(request: web.Request, *, used: bool = True) -> Operator | None:
     return request.app[ACCESS].operator(token_of(request), used=used)
 
 
+def may_see(request: web.Request) -> bool:
+    """Whether what the wall shows is for whoever asks. Counts as no use of the session: pages ask by themselves."""
+    return not request.app[ACCESS].to_see or operator_of(request, used=False) is not None
+
+
 def _cookie(request: web.Request) -> str:
     # Cookies are shared by all ports of a host: the walls of a live system and of a replay keep theirs apart.
     address = request.transport.get_extra_info("sockname") if request.transport else None
@@ -95,7 +106,7 @@ async def sign_in(request: web.Request) -> web.Response:
     except msgspec.DecodeError:
         return refuse(400, "not-understood")
     try:
-        token, operator = await access.sign_in(asked.id, asked.password)
+        token, operator = await access.sign_in(asked.id, asked.password, request.remote or "")
     except WrongPassword:
         return refuse(401, "wrong-password")
     except TooManyAttempts as error:
@@ -106,7 +117,14 @@ async def sign_in(request: web.Request) -> web.Response:
     log.info("%s signed in from %s", operator.id, request.remote)
     response = answer(200, **_me(access, operator))
     response.set_cookie(
-        _cookie(request), token, path="/", httponly=True, samesite="Strict", secure=request.secure
+        _cookie(request),
+        token,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=is_secure(request),
+        # A screen's browser may be started again; an operator's forgets him with its end.
+        max_age=int(PASS_SECONDS) if operator.role == "viewer" else None,
     )
     return response
 
@@ -116,7 +134,9 @@ async def sign_out(request: web.Request) -> web.Response:
     access = request.app[ACCESS]
     access.sign_out(token_of(request))
     response = answer(200, **_me(access, None))
-    response.del_cookie(_cookie(request), path="/", httponly=True, samesite="Strict", secure=request.secure)
+    response.del_cookie(
+        _cookie(request), path="/", httponly=True, samesite="Strict", secure=is_secure(request)
+    )
     return response
 
 
@@ -126,4 +146,4 @@ async def me(request: web.Request) -> web.Response:
 
 
 def _me(access: Access, operator: Operator | None) -> dict[str, Any]:
-    return {"sign_in": access.possible, "operator": operator}
+    return {"sign_in": access.possible, "to_see": access.to_see, "operator": operator}

@@ -1,4 +1,4 @@
-"""The wall's server: the page, its files, the boundaries, the stream of changes, operators' commands. Loopback."""
+"""The wall's server: the page, its files, the boundaries, the stream of changes, operators' commands."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ioc.ports import port_taken
 from ioc.settings import Settings
 from maps.assets import Asset
 from maps.commands import DESK, LIVE, Desk, command
+from maps.exposure import require_guarded, server_context, wall_host
 from maps.feeds import Feeds, add_feeds
 from maps.history_web import Past, add_history
 from maps.limits import (
@@ -30,10 +31,11 @@ from maps.limits import (
     watched,
 )
 from maps.live import Live
+from maps.proxies import PROXIES, Proxies, through_proxies
 from maps.sensors import source_view
 from maps.session import Access
 from maps.shell import Shell
-from maps.signin import ACCESS, guard, me, operator_of, sign_in, sign_out
+from maps.signin import ACCESS, guard, may_see, me, operator_of, sign_in, sign_out
 
 #: No inline code, nothing from elsewhere. Leaflet sets styles through the object model, which this allows.
 POLICY = (
@@ -75,13 +77,17 @@ def wall_app(
     operating: Operating | None = None,
     feeds: Feeds | None = None,
     past: Past | None = None,
+    proxies: Proxies | None = None,
 ) -> web.Application:
     """The application for a page and a picture; it pushes changes while it runs.
 
-    Without `operating` it only shows; without `feeds` it has none for agencies; without `past` no history.
+    Without `operating` it only shows; without `feeds` it has none for agencies; without `past` no history. With
+    `proxies` it answers them alone.
     """
-    app = web.Application(middlewares=[limit, guard], client_max_size=REQUEST_MAX)
-    app[_SHELL], app[LIVE], app[CONNECTIONS] = shell, live, Connections()
+    app = web.Application(middlewares=[through_proxies, limit, guard], client_max_size=REQUEST_MAX)
+    before = proxies or Proxies()
+    app[_SHELL], app[LIVE], app[PROXIES] = shell, live, before
+    app[CONNECTIONS] = Connections().exempting(before)
     app[ACCESS] = operating.access if operating else Access()
     if operating is not None:
         app[DESK] = operating.desk
@@ -204,6 +210,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
     try:
         await response.write(b"retry: 1000\n\n")
         while (message := await viewer.take()) is not None:
+            if not may_see(request):
+                break  # signed out, or removed, since it began
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write(message)
     except (TimeoutError, ConnectionError):
@@ -215,9 +223,9 @@ async def _events(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def say_address(host: str, port: int) -> None:
+def say_address(host: str, port: int, scheme: str = "http") -> None:
     """Print where the wall is, for people and for programs that start it."""
-    sys.stdout.write(f"wall: http://{host}:{port}/\n")
+    sys.stdout.write(f"wall: {scheme}://{f'[{host}]' if ':' in host else host}:{port}/\n")
     sys.stdout.flush()
 
 
@@ -233,9 +241,12 @@ async def serve_wall(
 ) -> None:
     """Serve until `stop` is set; `on_listen` gets the address once it answers. The rest as for `wall_app`.
 
-    Raises `UserError` where the port is taken or the address is not of this machine.
+    Raises `UserError` where the port is taken, the address is not of this machine, or others could reach a wall that
+    asks for nothing.
     """
-    app = wall_app(shell, live, operating, feeds, past)
+    require_guarded(settings, operating is not None and operating.access.possible)
+    tls, host = server_context(settings.wall_tls_file), wall_host(settings)
+    app = wall_app(shell, live, operating, feeds, past, Proxies(settings.wall_proxies))
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -247,15 +258,15 @@ async def serve_wall(
     await runner.setup()
     try:
         try:
-            site = web.TCPSite(runner, settings.host, settings.wall_port)
+            site = web.TCPSite(runner, host, settings.wall_port, ssl_context=tls)
             await site.start()
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise port_taken(settings.wall_port, "IOC_WALL_PORT", "the wall") from None
             raise UserError(
-                f"cannot listen on {settings.host}:{settings.wall_port}",
+                f"cannot listen on {host}:{settings.wall_port}",
                 str(error),
-                "set IOC_HOST to an address of this machine",
+                "set IOC_WALL_HOST or IOC_HOST to an address of this machine",
             ) from None
         host, port = runner.addresses[0][:2]
         on_listen(host, port)

@@ -14,6 +14,8 @@ from kafka.errors import TopicAlreadyExistsError as TopicExists
 
 from ioc.errors import UserError
 from ioc.settings import Settings
+from streams.clients import client_arguments
+from streams.reaching import refusal, unreachable
 from streams.topics import Topic, Topics
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ def ensure_agencies(settings: Settings, agencies: Iterable[str]) -> None:
 
 
 def _ensure(settings: Settings, table: list[Topic]) -> None:
-    with _admin(settings) as admin:
+    with admin_client(settings) as admin:
         present = set(admin.list_topics())
         missing = [topic for topic in table if topic.name not in present]
         if missing:
@@ -54,7 +56,7 @@ def _ensure(settings: Settings, table: list[Topic]) -> None:
 
 def verify_topics(settings: Settings) -> list[str]:
     """One line for each difference between the table and the cluster, naming topic, found and expected."""
-    with _admin(settings) as admin:
+    with admin_client(settings) as admin:
         return _mismatches(admin, list(Topics.of(settings)), settings)
 
 
@@ -62,7 +64,7 @@ def is_running(settings: Settings) -> bool:
     """Whether there is a cluster with this installation's topics; asks for a moment only."""
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=settings.bootstrap.split(","), client_id="ioc-admin", bootstrap_timeout_ms=2000
+            **client_arguments(settings), client_id="ioc-admin", bootstrap_timeout_ms=2000
         )
     except (KafkaError, OSError):
         return False
@@ -152,12 +154,13 @@ def _require(mismatches: list[str], settings: Settings) -> None:
 
 
 @contextmanager
-def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
+def admin_client(settings: Settings) -> Iterator[KafkaAdminClient]:
+    """A connected client. Raises `UserError` where the cluster does not answer, for the block's requests too."""
     admin = _connect(settings)
     try:
         yield admin
     except KafkaError as error:
-        raise _unreachable(settings, error) from None
+        raise unreachable(settings, error) from None
     finally:
         admin.close()
 
@@ -169,26 +172,17 @@ def _connect(settings: Settings) -> KafkaAdminClient:
     while True:
         try:
             return KafkaAdminClient(
-                bootstrap_servers=settings.bootstrap.split(","),
+                **client_arguments(settings),
                 client_id="ioc-admin",
                 bootstrap_timeout_ms=max(500, int(1000 * min(3.0, until - time.monotonic()))),
                 reconnect_backoff_max_ms=500,
             )
         except (KafkaError, OSError, ValueError) as error:
             if time.monotonic() >= until - 0.5 or isinstance(error, ValueError):
-                raise _unreachable(settings, error) from None
+                raise unreachable(settings, error) from None
+            if not told and settings.bootstrap_servers and (reason := refusal(settings)) is not None:
+                raise reason from None
             if not told:
                 log.info("no Kafka answers at %s yet; trying for %.0f s", settings.bootstrap, REACH_SECONDS)
                 told = True
         Event().wait(0.2)
-
-
-def _unreachable(settings: Settings, error: Exception) -> UserError:
-    own = not settings.bootstrap_servers
-    return UserError(
-        f"no Kafka answers at {settings.bootstrap}",
-        str(error) or type(error).__name__,
-        "start it with: ioc broker"
-        if own
-        else "see that IOC_BOOTSTRAP_SERVERS is right and the cluster runs",
-    )

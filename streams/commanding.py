@@ -32,6 +32,8 @@ from alerts.signals import Passed
 from ioc.errors import UserError
 from ioc.settings import Settings
 from streams.atlas import Atlas
+from streams.clients import client_arguments
+from streams.reaching import unreachable
 from streams.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -147,7 +149,7 @@ def send(settings: Settings, command: Command, partition: int) -> None:
     topic, key, value = record_of(Topics.of(settings), command, partition)
     with _reachable(settings):
         producer = KafkaProducer(
-            bootstrap_servers=settings.bootstrap.split(","),
+            **client_arguments(settings),
             acks="all",
             bootstrap_timeout_ms=int(1000 * BOOTSTRAP_SECONDS),
             metrics_enabled=False,
@@ -191,11 +193,7 @@ def _reachable(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (KafkaError, OSError) as error:
-        raise UserError(
-            f"no Kafka answers at {settings.bootstrap}",
-            str(error) or type(error).__name__,
-            "see that the broker runs, and IOC_BOOTSTRAP_SERVERS",
-        ) from None
+        raise unreachable(settings, error) from None
 
 
 @contextmanager
@@ -203,7 +201,7 @@ def _consumer(settings: Settings) -> Iterator[KafkaConsumer]:
     """A reader of committed records. Raises `UserError` where the broker does not answer."""
     with _reachable(settings):
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.bootstrap.split(","),
+            **client_arguments(settings),
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
@@ -273,7 +271,7 @@ class CommandWriter:
         async with self._connecting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._settings.bootstrap,
+                    **client_arguments(self._settings),
                     client_id="ioc-wall-commands",
                     acks="all",
                     enable_idempotence=True,

@@ -30,6 +30,7 @@ from ioc.operators import parse_operators
 from ioc.settings import Settings
 from streams.admin import ensure_agencies
 from streams.atlas import Atlas
+from streams.clients import client_arguments
 from streams.inventory import parse_inventory
 from streams.schemas import MEASURES
 from streams.shelf import Shelf, installed_registry, keep_used
@@ -237,7 +238,7 @@ def publish_configuration(settings: Settings) -> Published:
     keep_used(settings, registry)
     agencies = parse_subscriptions(record.subscriptions or NOTHING, "subscriptions")
     ensure_agencies(settings, [subscription.agency for subscription in agencies])
-    producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
+    producer = KafkaProducer(**client_arguments(settings), acks="all")
     try:
         topic, hash_ = Topics.of(settings).config.name, record.hash.encode()
         # First the content, then its name: who reads the one can read the other.
@@ -261,7 +262,7 @@ class Configurations:
     async def current(self) -> Configuration | None:
         """The one that clock records are to name now; None where none is published, or not all of it is here."""
         tp = TopicPartition(Topics.of(self._settings).config.name, 0)
-        async with reader(self._settings.bootstrap, tp) as consumer:
+        async with reader(self._settings, tp) as consumer:
             value = (await read_latest(consumer, tp)).get(CURRENT_KEY)
         if value is None or (missing := await self.fetch(value.decode())):
             if value is not None:
@@ -276,7 +277,7 @@ class Configurations:
 
     async def _fetch(self, hash_: str) -> str:
         tp = TopicPartition(Topics.of(self._settings).config.name, 0)
-        async with reader(self._settings.bootstrap, tp) as consumer:
+        async with reader(self._settings, tp) as consumer:
             value = (await read_latest(consumer, tp)).get(hash_.encode())
         if value is None:
             return f"configuration {hash_}, which ioc.config does not hold"

@@ -19,6 +19,7 @@ from kafka.errors import KafkaError
 from ioc.errors import UserError
 from ioc.metrics import CONFIGURATION_ERROR
 from ioc.settings import Settings
+from streams.clients import client_arguments
 from streams.configuration import (
     CURRENT_KEY,
     ERROR_KEY,
@@ -124,7 +125,7 @@ class CurrentConfiguration:
             fault = ConfigurationFault(
                 time=datetime.now(UTC), what=error.what, where=error.where, remedy=error.remedy
             )
-        producer = KafkaProducer(bootstrap_servers=self._settings.bootstrap.split(","), acks="all")
+        producer = KafkaProducer(**client_arguments(self._settings), acks="all")
         try:
             topic = Topics.of(self._settings).config.name
             value = msgspec.json.encode(fault) if fault else None
@@ -165,7 +166,7 @@ def _in_force(settings: Settings) -> str | None:
 
 def _reader(settings: Settings) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=settings.bootstrap.split(","),
+        **client_arguments(settings),
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="earliest",

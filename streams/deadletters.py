@@ -19,6 +19,7 @@ from aiokafka.structs import RecordMetadata
 
 from ioc.errors import UserError
 from ioc.settings import Settings
+from streams.clients import client_arguments
 from streams.letters import Found, Progress, Wanted, answering, client, fetch_raw, find_letters, last_clocks
 from streams.repair import Letter, LetterId, Ready, Refused, Unrepairable, verdict, with_fields
 from streams.schemas import Clock, Replayed
@@ -221,7 +222,7 @@ async def _producer(settings: Settings, by: str | None) -> AsyncIterator[AIOKafk
         yield None
         return
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.bootstrap,
+        **client_arguments(settings),
         transactional_id=f"{settings.topic_prefix}ioc-deadletters",
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         acks="all",

@@ -19,6 +19,7 @@ from aiokafka.structs import TopicPartition
 
 from ioc.errors import UserError
 from ioc.settings import Settings
+from streams.clients import client_arguments
 from streams.decoding import UNDECODABLE
 from streams.repair import Letter, LetterId
 from streams.schemas import CLOCK_KEY, Clock, DeadLetter, Replayed
@@ -264,7 +265,7 @@ async def _between(
 async def client(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """A reader of committed records that is told where to read."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_arguments(settings),
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="none",

@@ -20,6 +20,7 @@ from alerts.model import Source
 from alerts.rules.kinds import LadderRule, RateRule, Rule, SilenceRule
 from ioc.errors import UserError
 from ioc.settings import Settings
+from streams.clients import client_arguments
 from streams.configuration import CURRENT_KEY, ERROR_KEY, ConfigurationRecord, policy_of
 from streams.inventory import parse_inventory
 from streams.sensing import PARTITION_KEY, PartitionState
@@ -87,7 +88,7 @@ class _Log:
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_arguments(settings),
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="earliest",

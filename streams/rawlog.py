@@ -19,6 +19,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from ioc.settings import Settings
+from streams.clients import client_arguments
 from streams.schemas import CLOCK_KEY, Clock
 from streams.topics import Topics
 
@@ -61,7 +62,7 @@ class RawLog:
         self.partitions = tuple(
             (topic.name, number) for topic in topics for number in range(topic.partitions)
         )
-        self._bootstrap = settings.bootstrap.split(",")
+        self._settings = settings
         self._id = f"{settings.topic_prefix}{name}"
         self._stop = stop
         self._producer: KafkaProducer | None = None
@@ -96,7 +97,7 @@ class RawLog:
 
     def _connect(self) -> KafkaProducer:
         producer = KafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **client_arguments(self._settings),
             client_id=self._id,
             transactional_id=self._id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
@@ -121,7 +122,7 @@ class RawLog:
 
     def _read_last_clock(self) -> Clock | None:
         consumer = KafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_arguments(self._settings),
             isolation_level="read_committed",
             enable_auto_commit=False,
             bootstrap_timeout_ms=int(1000 * BOOTSTRAP_SECONDS),
@@ -156,7 +157,7 @@ class RawLog:
             if self._stop.is_set():
                 until = min(until, time.monotonic() + STOP_SECONDS)
             if time.monotonic() >= until:
-                raise Unanswered(f"no answer from {','.join(self._bootstrap)} within the time allowed")
+                raise Unanswered(f"no answer from {self._settings.bootstrap} within the time allowed")
         if not failure:
             return outcome[0]
         error = failure[0]

@@ -27,6 +27,7 @@ from aiokafka.structs import TopicPartition
 from ioc.errors import UserError
 from ioc.settings import Settings
 from ioc.wholefile import whole_file
+from streams.clients import client_arguments
 from streams.cuts import Merge, Step
 from streams.decoding import RawDecoder, RawRecord
 from streams.recording import clock_text, event_text, raw_text
@@ -306,7 +307,7 @@ class _Run:
 
     async def _fetch_configurations(self, hashes: Iterable[str]) -> None:
         tp = TopicPartition(Topics.of(self.settings).config.name, 0)
-        async with reader(self.settings.bootstrap, tp) as consumer:
+        async with reader(self.settings, tp) as consumer:
             latest = await read_latest(consumer, tp)
         for hash_ in dict.fromkeys(hashes):
             content = latest.get(hash_.encode())
@@ -330,7 +331,7 @@ async def _exhausted(
 async def _consumer(settings: Settings, partitions: list[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
     """A reader of the committed records of these partitions, to be sought in; it never jumps by itself."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_arguments(settings),
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="none",

@@ -23,6 +23,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from ioc import metrics
+from ioc.settings import Settings
+from streams.clients import client_arguments
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class Lease:
         self._producer = producer
 
     @classmethod
-    async def take(cls, bootstrap: str, group: str, number: int, topics: Mapping[str, str]) -> Lease:
+    async def take(cls, settings: Settings, group: str, number: int, topics: Mapping[str, str]) -> Lease:
         """Fence the former holder, then read positions and states.
 
         `topics` are the consumed topics with the topic of the state of each; partition `number` of all of them is
@@ -86,7 +88,7 @@ class Lease:
         """
         started = time.monotonic()
         producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **client_arguments(settings),
             transactional_id=f"{group}:{number}",
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",
@@ -99,10 +101,11 @@ class Lease:
             retry_backoff_ms=20,
         )
         await producer.start()
+        _fail_as_a_whole(producer)
         tps = [TopicPartition(topic, number) for topic in topics]
         try:
             restored = await asyncio.gather(
-                *(_restore(bootstrap, group, tp, TopicPartition(topics[tp.topic], number)) for tp in tps)
+                *(_restore(settings, group, tp, TopicPartition(topics[tp.topic], number)) for tp in tps)
             )
         except BaseException:
             await producer.stop()
@@ -145,6 +148,23 @@ class Lease:
         await self._producer.stop()
 
 
+def _fail_as_a_whole(producer: AIOKafkaProducer) -> None:
+    """Let a transaction that has failed take with it what waits to be sent.
+
+    When the broker refuses a topic (this user may not write it) aiokafka ends the transaction, but then sends the
+    batches of the other topics all the same; the broker appends them, and readers of committed records see them.
+    """
+    manager, waiting = producer._txn_manager, producer._message_accumulator
+    ended = manager.error_transaction
+
+    def error_transaction(error: Exception) -> None:
+        ended(error)
+        waiting.fail_all(error)
+        waiting._batches.clear()
+
+    manager.error_transaction = error_transaction
+
+
 def _batches(producer: AIOKafkaProducer, records: list[Record]) -> Iterator[Any]:
     """Records as batches for one partition, as few as will hold them."""
     written = 0
@@ -165,11 +185,11 @@ def _batches(producer: AIOKafkaProducer, records: list[Record]) -> Iterator[Any]
 
 
 async def _restore(
-    bootstrap: str, group: str, tp: TopicPartition, state_tp: TopicPartition
+    settings: Settings, group: str, tp: TopicPartition, state_tp: TopicPartition
 ) -> tuple[int, dict[bytes, bytes]]:
     """Position and state of a partition, as its last committed transaction left them."""
     started = time.monotonic()
-    async with reader(bootstrap, state_tp, group=group) as consumer:
+    async with reader(settings, state_tp, group=group) as consumer:
         committed = await consumer.committed(tp)
         beginning = (await consumer.beginning_offsets([tp]))[tp]
         state = await read_latest(consumer, state_tp)
@@ -196,11 +216,11 @@ async def _restore(
 
 @asynccontextmanager
 async def reader(
-    bootstrap: str, tp: TopicPartition, *, group: str | None = None
+    settings: Settings, tp: TopicPartition, *, group: str | None = None
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of the committed records of one partition, from its beginning."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_arguments(settings),
         group_id=group,
         enable_auto_commit=False,
         isolation_level="read_committed",

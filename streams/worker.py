@@ -24,6 +24,7 @@ from ioc.health import Health
 from ioc.settings import Settings
 from ioc.shutdown import end_after
 from streams.chunks import Chunk, chunk_topic, use_transport
+from streams.clients import faust_credentials
 from streams.pipeline import Pipeline, Processor
 from streams.topics import Topic
 from streams.transactions import Lease
@@ -75,6 +76,7 @@ class Worker:
         app = faust.App(
             self.group,
             broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+            broker_credentials=faust_credentials(settings),
             datadir=str(datadir),
             consumer_auto_offset_reset="earliest",
             broker_max_poll_records=settings.chunk_records,
@@ -131,7 +133,7 @@ class Worker:
         return min(self.settings.chunk_records, BACKLOG_RECORDS // max(1, len(self._pipelines)))
 
     async def _take(self, number: int) -> tuple[Lease, Mapping[TP, Processor]]:
-        lease = await Lease.take(self.settings.bootstrap, self.group, number, self._state_topics)
+        lease = await Lease.take(self.settings, self.group, number, self._state_topics)
         processors = {TP(*tp): self._make(tp, state) for tp, state in lease.states.items()}
         lease.states = {}  # the processors have it now
         return lease, processors

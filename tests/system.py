@@ -24,6 +24,7 @@ from alerts.commands import CommandOutcome
 from alerts.model import AwareTime
 from ioc.settings import Settings
 from ioc.shutdown import child_setup
+from streams.clients import client_arguments
 from streams.correlating import FRONTIER_KEY
 from streams.topics import Topics
 
@@ -126,7 +127,7 @@ def running(settings: Settings, directory: Path) -> Iterator[System]:
 def consumer(settings: Settings, topic: str) -> KafkaConsumer:
     """A reader of all committed records of a topic, from its beginning."""
     reader = KafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+        **client_arguments(settings),
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -180,7 +181,7 @@ class Sources:
 
     def __init__(self, settings: Settings) -> None:
         self._topic = Topics.of(settings).raw["flood"].name
-        self._producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
+        self._producer = KafkaProducer(**client_arguments(settings), acks="all")
         self._number = itertools.count(1)
 
     def say(self, source: str, road_depth_m: float, **fields: Any) -> str:

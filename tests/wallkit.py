@@ -258,10 +258,10 @@ def somewhere(lon: float, lat: float, time: datetime) -> Where | None:
     return Where(lon=lon, lat=lat, commune="90001", commune_name="Phường Thử 1", province="92")
 
 
-def operating(operators: OperatorsFile | None, outbox: Outbox) -> Operating:
+def operating(operators: OperatorsFile | None, outbox: Outbox, to_see: bool = False) -> Operating:
     """What a wall needs for commands, which land in the outbox. Two provinces are served."""
     topics = Topics.of(load_settings(provinces=["92", "93"]))
-    return Operating(Access(operators), Desk(outbox, topics, somewhere))
+    return Operating(Access(operators, to_see=to_see), Desk(outbox, topics, somewhere))
 
 
 def small_shell(drawing: dict[str, Any] | None = None, note: BoundaryNote = NOTE) -> Shell:
@@ -285,6 +285,8 @@ class WallThread:
         self._operators = operators
         self.picture = Picture()
         self.port = 0
+        #: Whether one signs in to see; set before it starts.
+        self.to_see = False
         #: What the wall knows of the past; set before it starts.
         self.past: Past | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -324,7 +326,7 @@ class WallThread:
 
         settings = load_settings(wall_port=self.port, host="127.0.0.1")
         ticks = asyncio.create_task(self._clock())
-        its = operating(self._operators, self.outbox)
+        its = operating(self._operators, self.outbox, self.to_see)
         await serve_wall(settings, self.shell, self.live, self._stop, on_listen, its, self._feeds, self.past)
         ticks.cancel()
 

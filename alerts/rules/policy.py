@@ -28,6 +28,14 @@ LEAST_ROLE: dict[Action, Role] = {
 }
 
 
+#: How long a role may put an alert aside at once: what is out of sight for days is a supervisor's to answer for.
+SHELVE_LONGEST: dict[Role, timedelta] = {
+    "viewer": timedelta(0),
+    "operator": timedelta(hours=24),
+    "supervisor": timedelta(days=7),
+}
+
+
 class Escalation(Struct, frozen=True, kw_only=True):
     """An alert that nobody has acknowledged for `after` becomes overdue, and so the business of `to`."""
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 #: Seconds to go on knocking at a broker where nobody listens.
 BOOTSTRAP_SECONDS = 3.0
-_SEE_BROKER = "see that the broker runs, and IOC_BOOTSTRAP_SERVERS"
 
 _Agency = Annotated[str, typer.Argument(help="The agency, as its subscription names it.", metavar="AGENCY")]
 
@@ -175,12 +174,14 @@ def _consumer(settings: Settings, agency: str, group: str | None, start: From) -
     from kafka import KafkaConsumer
     from kafka.errors import KafkaError
 
+    from streams.clients import client_arguments
+    from streams.reaching import unreachable
     from streams.topics import Topics
 
     topic = Topics.of(settings).agency(agency).name
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.bootstrap.split(","),
+            **client_arguments(settings),
             group_id=group,
             isolation_level="read_committed",
             auto_offset_reset="earliest" if start == From.beginning else "latest",
@@ -189,8 +190,7 @@ def _consumer(settings: Settings, agency: str, group: str | None, start: From) -
             bootstrap_timeout_ms=int(BOOTSTRAP_SECONDS * 1000),
         )
     except (KafkaError, OSError) as error:
-        detail = str(error) or type(error).__name__
-        raise UserError(f"no Kafka answers at {settings.bootstrap}", detail, _SEE_BROKER) from None
+        raise unreachable(settings, error) from None
     try:
         prefix = f"{settings.topic_prefix}ioc.alerts."
         present = {name.removeprefix(prefix) for name in consumer.topics() if name.startswith(prefix)}
@@ -203,8 +203,7 @@ def _consumer(settings: Settings, agency: str, group: str | None, start: From) -
             )
         yield consumer
     except (KafkaError, OSError) as error:
-        detail = str(error) or type(error).__name__
-        raise UserError(f"no Kafka answers at {settings.bootstrap}", detail, _SEE_BROKER) from None
+        raise unreachable(settings, error) from None
     finally:
         consumer.close()
 

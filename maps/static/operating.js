@@ -14,7 +14,7 @@ const EARLY_MAX = 100;
 
 const byId = (id) => document.getElementById(id);
 
-let me = { sign_in: false, operator: null };
+let me = { sign_in: false, to_see: false, operator: null };
 let known = false; // whether the server has said who is signed in
 let changed = () => {};
 let pending = []; // {id, alert, about, action, at, late, group}; the id comes with the server's answer
@@ -46,7 +46,8 @@ export function start(onChange) {
   askWho();
 }
 
-async function askWho() {
+/** Ask who is signed in. Where nothing is shown without, whoever is not is asked to. */
+export async function askWho() {
   const answer = await ask('GET', '/api/me');
   if (answer.status === 200) take(answer.content);
 }
@@ -56,6 +57,7 @@ function take(content) {
   known = true;
   showAccount();
   changed();
+  if (me.to_see && !me.operator && !byId('sign-in').open) openSignIn();
 }
 
 /** What the server answers; status 0 where it does not. */
@@ -114,7 +116,8 @@ async function signIn() {
 async function signOut() {
   const { status, content } = await ask('POST', '/api/sign-out', {});
   byId('sign-in-id').value = ''; // the next one at this desk is somebody else
-  if (status === 200) take(content);
+  if (status === 200 && content.to_see) location.reload(); // nothing of what was seen stays
+  else if (status === 200) take(content);
   else say(() => reasonWords(content.error), true);
 }
 

@@ -259,7 +259,10 @@ function watch() {
   operating.watch();
   const quiet = performance.now() - Math.max(heardAt, openedAt);
   // EventSource tries again by itself, except after an answer that is no stream and on a connection that hangs.
-  if (quiet > REOPEN_MS || (stream.readyState === EventSource.CLOSED && quiet > 1000)) open();
+  if (quiet > REOPEN_MS || (stream.readyState === EventSource.CLOSED && quiet > 1000)) {
+    if (stream.readyState === EventSource.CLOSED) operating.askWho(); // perhaps the session has ended
+    open();
+  }
 }
 
 byId('language').addEventListener('click', () => {

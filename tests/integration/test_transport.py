@@ -269,7 +269,7 @@ async def test_a_refused_batch_takes_the_whole_chunk_with_it(
 
     async def take() -> Lease:
         states = {topics.signals.name: topics.signals_state.name}
-        return await Lease.take(settings.bootstrap, group, 0, states)
+        return await Lease.take(settings, group, 0, states)
 
     lease = await take()
     effects = Effects()

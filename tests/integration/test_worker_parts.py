@@ -33,7 +33,7 @@ def signals(settings: Settings) -> TopicPartition:
 async def take(settings: Settings) -> Lease:
     topics = Topics.of(settings)
     states = {topics.signals.name: topics.signals_state.name}
-    return await Lease.take(settings.bootstrap, f"{settings.topic_prefix}group", 0, states)
+    return await Lease.take(settings, f"{settings.topic_prefix}group", 0, states)
 
 
 def effects(settings: Settings, value: bytes) -> Effects:
@@ -90,7 +90,7 @@ async def test_the_topics_of_a_lane_are_committed_together_and_restored_apart(se
     flood, traffic = (TopicPartition(topic, 1) for topic in states)
 
     async def take_lane() -> Lease:
-        return await Lease.take(settings.bootstrap, f"{settings.topic_prefix}group", 1, states)
+        return await Lease.take(settings, f"{settings.topic_prefix}group", 1, states)
 
     held = await take_lane()
     assert held.positions == {flood: 0, traffic: 0}

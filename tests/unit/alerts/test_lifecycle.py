@@ -204,6 +204,8 @@ def test_what_an_operator_closed_stays_closed_while_nothing_is_worse() -> None:
         ("closed", {"action": "close"}, "not-open"),
         ("new", {"action": "unshelve"}, "not-shelved"),
         ("new", {"action": "shelve", "until": at(0)}, "until-is-past"),
+        ("new", {"action": "shelve", "until": at(6 + 24 * 60)}, "shelved-too-long"),
+        ("new", {"action": "shelve", "until": at(6 + 7 * 24 * 60), "operator": "binh"}, "shelved-too-long"),
         ("new", {"action": "assign", "to": "nobody"}, "unknown-assignee"),
         ("new", {"action": "comment", "text": "  "}, "nothing-said"),
         ("new", {"action": "close", "text": ""}, "nothing-said"),
@@ -217,6 +219,15 @@ def test_a_command_that_does_not_fit_is_refused_with_its_reason(
     asked = command(str(fields.get("action", "acknowledge")), alert)
     asked = replace(asked, **{name: value for name, value in fields.items() if name != "action"})
     assert authority.refusal(asked, alert, POLICY, at(5)) == reason
+
+
+@pytest.mark.parametrize(("operator", "hours"), [("an", 24), ("binh", 7 * 24)])
+def test_how_long_a_role_may_shelve(operator: str, hours: int) -> None:
+    """A day for an operator and a week for a supervisor, from the time at which the log judges it."""
+    alert = in_state("new")
+    asked = replace(command("shelve", alert), operator=operator, until=at(5 + 60 * hours))
+    assert authority.refusal(asked, alert, POLICY, at(5)) is None
+    assert authority.refusal(asked, alert, POLICY, at(4)) == "shelved-too-long"
 
 
 def test_a_comment_needs_no_latest_sequence() -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from ioc.cli import app
 from ioc.settings import Settings, load_settings
+from maps.exposure import require_guarded
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"
@@ -150,6 +151,7 @@ def test_the_walls_port_is_the_one_that_is_published(monkeypatch: pytest.MonkeyP
     settings = settings_of(wall, monkeypatch)
     assert wall["ports"] == [f"127.0.0.1:{settings.wall_port}:{settings.wall_port}"]
     assert settings.host == "0.0.0.0"
+    require_guarded(settings, operators=False)
 
 
 def test_each_service_starts_after_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

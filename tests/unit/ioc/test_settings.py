@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ioc.commands.tables import settings_table
 from ioc.errors import UserError
 from ioc.settings import Settings, load_settings
 
@@ -35,6 +36,23 @@ def test_a_child_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_pat
     for name, value in given.environment().items():
         monkeypatch.setenv(name, value)
     assert load_settings() == given
+
+
+def test_a_password_reaches_a_child_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child gets the password; the table of settings, a representation and an error do not show it."""
+    given = load_settings(kafka_password="the-secret-of-the-wall")
+    environment = given.environment()
+    assert environment["IOC_KAFKA_PASSWORD"] == "the-secret-of-the-wall"
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == given
+    for shown in (settings_table(given), repr(given), given.model_dump_json()):
+        assert "the-secret" not in shown
+    with pytest.raises(UserError) as raised:
+        load_settings(kafka_password=["the-secret"], wall_port="x")
+    assert "IOC_KAFKA_PASSWORD" in str(raised.value)
+    assert "(got 'x')" in str(raised.value)
+    assert "the-secret" not in str(raised.value)
 
 
 def test_the_command_line_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

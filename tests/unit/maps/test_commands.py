@@ -86,7 +86,7 @@ ACKNOWLEDGE = {"action": "acknowledge", "alert": "a1", "sequence": 4}
 
 async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_do_not_get(wall: Wall) -> None:
     """HttpOnly, SameSite=Strict, the whole path, gone with the browser; the answer says who it is, and no token."""
-    assert await wall.me() == {"sign_in": True, "operator": None}
+    assert await wall.me() == {"sign_in": True, "to_see": False, "operator": None}
     own = {"Origin": wall.url}
     async with wall.client.post(
         wall.url + "/api/sign-in", json={"id": "operator", "password": kit.PASSWORD}, headers=own
@@ -103,11 +103,12 @@ async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_do_not_get
     assert len(morsel.value) >= 43
     assert said == {
         "sign_in": True,
+        "to_see": False,
         "operator": {"id": "operator", "name": "Nguyễn Văn Operator", "role": "operator"},
     }
     assert await wall.me() == said
-    assert await wall.post("/api/sign-out", {}) == (200, {"sign_in": True, "operator": None})
-    assert await wall.me() == {"sign_in": True, "operator": None}
+    assert await wall.post("/api/sign-out", {}) == (200, {"sign_in": True, "to_see": False, "operator": None})
+    assert await wall.me() == {"sign_in": True, "to_see": False, "operator": None}
     stolen = {"Cookie": f"{morsel.key}={morsel.value}", "Origin": wall.url}
     assert (await wall.post("/api/commands", ACKNOWLEDGE, stolen))[0] == 401, (
         "a session that ended stays ended"
@@ -209,6 +210,8 @@ async def test_nobody_gives_commands_in_another_name(wall: Wall) -> None:
 async def test_shelving_counts_in_event_time(wall: Wall) -> None:
     """So many minutes from the time that the picture has reached, whatever this machine's clock says."""
     await wall.sign_in("operator")
+    day = {"action": "shelve", "alert": "a1", "sequence": 4, "minutes": 24 * 60 + 1}
+    assert await wall.post("/api/commands", day) == (403, {"error": "shelved-too-long"})
     await wall.post("/api/commands", {"action": "shelve", "alert": "a1", "sequence": 4, "minutes": 30})
     until = "2026-10-28T20:00:00+07:00"
     await wall.post("/api/commands", {"action": "shelve", "alert": "a1", "sequence": 4, "until": until})
@@ -302,7 +305,7 @@ async def test_a_log_that_fails_is_said(wall: Wall) -> None:
 async def test_without_a_file_of_operators_the_wall_only_shows() -> None:
     """It says that nobody can sign in, and takes neither a sign-in nor a command."""
     async with running(None) as wall:
-        assert await wall.me() == {"sign_in": False, "operator": None}
+        assert await wall.me() == {"sign_in": False, "to_see": False, "operator": None}
         assert await wall.sign_in("operator") == (403, {"error": "sign-in-off"})
         assert await wall.post("/api/commands", ACKNOWLEDGE) == (401, {"error": "not-signed-in"})
 

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from alerts.rules.policy import Operator
 from ioc.operators import OperatorEntry, OperatorsFile, hash_password, write_operators
 from maps import session as module
+from maps.screens import PASS_SECONDS
 from maps.session import (
     ABSOLUTE_SECONDS,
     FIRST_WAIT,
     FREE_FAILURES,
+    FREE_OF_ADDRESS,
     IDLE_SECONDS,
     LONGEST_WAIT,
     Access,
@@ -153,6 +155,88 @@ async def test_whoever_was_removed_or_changed_is_signed_out(tmp_path: Path) -> N
     token, _ = await access.sign_in("an", PASSWORD)
     write_operators(path, [entry("binh")])
     assert access.operator(token) is None
+
+
+async def test_a_screen_stays_signed_in_as_a_viewer_and_as_nothing_more(tmp_path: Path) -> None:
+    """A viewer's pass holds for months, and in a wall that was started again; in no other role, and not with another
+    password.
+    """
+    clock = Clock()
+    path = tmp_path / "operators.yaml"
+    write_operators(path, [entry(role="viewer")])
+    token, _ = await Access(OperatorsFile(path), clock=clock).sign_in("an", PASSWORD)
+    clock.now += PASS_SECONDS - 1
+    access = Access(OperatorsFile(path), clock=clock)
+    seen = access.operator(token, used=False)
+    assert seen is not None
+    assert seen.role == "viewer"
+    for changed in (
+        entry(role="operator"),
+        entry(role="viewer", password=hash_password("quite another one")),
+    ):
+        write_operators(path, [changed])
+        assert access.operator(token) is None
+    write_operators(path, [entry("binh", role="viewer")])
+    assert access.operator(token) is None
+    write_operators(path, [entry(role="viewer")])
+    assert access.operator(token) is not None
+    clock.now += 1
+    assert access.operator(token) is None
+
+
+async def test_a_pass_cannot_be_made_up(tmp_path: Path) -> None:
+    """Another id, another time, another signature or none: each is nobody's. One that was given up is no pass."""
+    clock = Clock()
+    path = tmp_path / "operators.yaml"
+    write_operators(
+        path, [entry(role="viewer"), entry("binh", role="viewer", password=hash_password("another one"))]
+    )
+    access = Access(OperatorsFile(path), clock=clock)
+    token, _ = await access.sign_in("an", PASSWORD)
+    id_, time_, signature = token.split("~")
+    for forged in (
+        f"binh~{time_}~{signature}",
+        f"an~{int(time_) + 1}~{signature}",
+        f"an~{time_}~",
+        f"an~{time_}~{signature[:-2]}",
+        f"an~{signature}",
+        "~~",
+        "an~x~y",
+        "\ud800~1~2",
+    ):
+        assert access.operator(forged) is None, forged
+        access.sign_out(forged)
+    assert access.operator(token) is not None
+    access.sign_out(token)
+    assert access.operator(token) is None
+    assert id_ == "an"
+
+
+async def test_an_address_that_guesses_waits_whoever_it_tries(tmp_path: Path) -> None:
+    """Many ids from one address: it is held up, of IPv6 with its whole network; others are not."""
+    clock = Clock()
+    access, _ = access_for(tmp_path, entry(), clock=clock)
+    for number in range(FREE_OF_ADDRESS):
+        with pytest.raises(WrongPassword):
+            await access.sign_in(f"nobody-{number}", "wrong password", f"2001:db8::{number}")
+    with pytest.raises(TooManyAttempts):
+        await access.sign_in("an", PASSWORD, "2001:db8::ffff")
+    token, _ = await access.sign_in("an", PASSWORD, "2001:db8:0:1::1")
+    assert access.operator(token) is not None
+    clock.now += FIRST_WAIT
+    assert await access.sign_in("an", PASSWORD, "2001:db8::ffff")
+
+
+async def test_a_right_password_takes_back_only_its_own_attempt(tmp_path: Path) -> None:
+    """A thousand right ones hold up nobody; among wrong ones they clear nothing."""
+    attempts = Attempts(Clock(), 3)
+    for _ in range(1000):
+        attempts.begin("here")
+        attempts.was_none("here")
+    assert attempts.wait("here") == 0
+    for _ in range(3):
+        attempts.begin("here")
+    assert attempts.wait("here") > 0
 
 
 async def test_wrong_ids_and_passwords_are_the_same_to_whoever_guesses(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ async def _take(settings: Settings, topics: Topics, group: str, shelf: Shelf) ->
     states = {topics.raw[stream].name: topics.raw_state[stream].name for stream in topics.raw}
 
     async def take(number: int) -> Lane:
-        lease = await Lease.take(settings.bootstrap, group, number, states)
+        lease = await Lease.take(settings, group, number, states)
         judges = {
             tp: Sensing(
                 streams[tp.topic],
