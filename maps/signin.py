@@ -12,6 +12,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from alerts.rules.policy import Operator
+from ioc.undecodable import UNDECODABLE
 from maps.session import Access, TooManyAttempts, WrongPassword
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ async def sign_in(request: web.Request) -> web.Response:
         return refuse(403, "sign-in-off")
     try:
         asked = _decode_sign_in(await request.read())
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return refuse(400, "not-understood")
     try:
         token, operator = await access.sign_in(asked.id, asked.password)

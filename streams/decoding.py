@@ -8,13 +8,12 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from alerts.believable import EARLIEST, LATEST, YEARS
+from ioc.undecodable import UNDECODABLE
 from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, Event
 
 #: Characters of a bad record that its dead letter keeps.
 DEAD_LETTER_CHARACTERS = 4096
-
-#: What decoding raises: also where the bytes are no text, and where values lie too deep in one another.
-UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class RawRecord(Protocol):
@@ -46,9 +45,10 @@ class RawDecoder:
         if record.key != CLOCK_KEY or record.value is None:
             return None
         try:
-            return self._clock(record.value)
+            clock = self._clock(record.value)
         except UNDECODABLE:
             return None
+        return clock if EARLIEST <= clock.clock <= LATEST else None
 
     def decode(self, record: RawRecord, now: datetime | None) -> Event | Clock | DeadLetter | None:
         """What the record is, at the time `now` of the last clock record before it (None before the first).
@@ -65,6 +65,9 @@ class RawDecoder:
         for name in self._identifiers:
             if _has_controls(getattr(event, name)):
                 return self._dead("undecodable", f"control characters - at `$.{name}`", record)
+        if not EARLIEST <= event.time <= LATEST:
+            detail = f"{event.time.isoformat()} is not in the years {YEARS[0]} to {YEARS[-1]} - at `$.time`"
+            return self._dead("undecodable", detail, record)
         if now is not None and event.time - now > self._future:
             return self._dead("future", f"{event.time.isoformat()} is after {now.isoformat()}", record)
         return event
@@ -97,14 +100,15 @@ class RawDecoder:
         except UNDECODABLE:
             return [self.decode(record, now) for record in records]
         decoded: list[Event | Clock | DeadLetter | None] = []
-        zone, latest = None, None
+        zone, earliest, latest = None, EARLIEST, LATEST if now is None else now + self._future
         for record, event in zip(records, events, strict=True):
             time = event.time
-            if now is not None and time.tzinfo is not zone:
+            if time.tzinfo is not zone:
                 # Times of one zone are compared twenty times as fast as those of two.
-                zone, latest = time.tzinfo, (now + self._future).astimezone(time.tzinfo)
+                zone = time.tzinfo
+                earliest, latest = earliest.astimezone(zone), latest.astimezone(zone)
             if (
-                (latest is not None and time > latest)
+                not earliest <= time <= latest
                 or not event.id.isprintable()
                 or not event.source.isprintable()
                 or (self._others and not all(getattr(event, name).isprintable() for name in self._others))

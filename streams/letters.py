@@ -19,7 +19,7 @@ from aiokafka.structs import TopicPartition
 
 from ioc.errors import UserError
 from ioc.settings import Settings
-from streams.decoding import UNDECODABLE
+from ioc.undecodable import UNDECODABLE
 from streams.repair import Letter, LetterId
 from streams.schemas import CLOCK_KEY, Clock, DeadLetter, Replayed
 from streams.topics import Topic, Topics

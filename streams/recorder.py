@@ -29,7 +29,7 @@ from ioc.settings import Settings
 from ioc.wholefile import whole_file
 from streams.cuts import Merge, Step
 from streams.decoding import RawDecoder, RawRecord
-from streams.recording import clock_text, event_text, raw_text
+from streams.recording import clock_text, event_text, is_nested_deeply, raw_text
 from streams.recording_index import (
     Configurations,
     Held,
@@ -194,8 +194,9 @@ class Encoder:
         if event is None or isinstance(event, DeadLetter):
             key = (record.key or b"").decode(errors="replace")
             return None if personal else raw_text(self.stream, at, key, value)
-        if personal or not _is_text(value):
-            # Only what the schema knows: what else a report holds may say who sent it.
+        if personal or not _is_text(value) or is_nested_deeply(value):
+            # Only what the schema knows: what else a report holds may say who sent it, and in a line of the recording
+            # nobody could read it.
             value = msgspec.json.encode(event)
         elif b"\n" in value or b"\r" in value:
             value = msgspec.json.format(value, indent=-1)

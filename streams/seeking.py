@@ -12,6 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from ioc.undecodable import UNDECODABLE
 from streams.schemas import CLOCK_KEY, Clock
 
 #: Offsets that are rather read than halved.
@@ -62,7 +63,7 @@ async def _next_clocks(
                 if record.key == CLOCK_KEY and record.value is not None and record.offset < ends[tp]:
                     try:
                         clock = _clock(record.value)
-                    except msgspec.MsgspecError:
+                    except UNDECODABLE:
                         continue  # damaged: it is not believed
                     found[tp] = (record.offset, clock.clock)
                     looking.discard(tp)

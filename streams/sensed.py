@@ -18,6 +18,10 @@ from streams.transactions import Effects
 
 _encode = msgspec.json.encode
 
+#: A record's key is its source's id, which has at most 200 characters. With a longer one a dead letter could be more
+#: than the broker takes, and its partition would stand still there.
+KEY_BYTES = 800
+
 
 class Ending(Struct, frozen=True):
     """What stands behind the fields of every event of one place, and where such events go."""
@@ -60,6 +64,8 @@ class Writer:
         """An event that could not be used."""
         out.events += 1
         out.dead[letter.reason] += 1
+        if key is not None and len(key) > KEY_BYTES:
+            key = None
         out.effects.add(self._topics.dead_letters.name, 0, key, _encode(letter))
 
     def ending(self, place: Place) -> Ending:
@@ -122,7 +128,9 @@ def known(value: object) -> str | None:
 
 
 def where_of(lon: float | None, lat: float | None, place: Place) -> Where:
-    """A place as alerts name it."""
+    """A place as alerts name it. Numbers that are no point on Earth are none there."""
+    if place.outcome in ("out-of-range", "not-finite"):
+        lon = lat = None
     return Where(
         lon=lon,
         lat=lat,

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ioc.commands.tables import columns
+from ioc.undecodable import UNDECODABLE
 from streams.deadletters import Outcome
-from streams.decoding import UNDECODABLE
 from streams.letters import Found
 from streams.repair import Letter, Ready, Refused
 from streams.schemas import Replayed
