@@ -189,7 +189,7 @@ def _date(said: dict[str, Any], name: str, path: Path) -> datetime | None:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not 1800 <= moment.year < 3000:
         raise UserError(
             f"{name} is not a time with a zone", f"{path}: {value!r}", "write it as 2025-07-01T00:00:00+07:00"
         )

@@ -144,6 +144,12 @@ def with_maps(
     """
     sheets = []
     for sheet in record.boundaries:
+        if any(bound is not None and not 1800 <= bound.year < 3000 for bound in (sheet.since, sheet.until)):
+            raise UserError(
+                f"the days of boundary set {sheet.ref} cannot be reckoned with",
+                f"{sheet.since} to {sheet.until}",
+                "correct its dates",
+            )
         found = shelf.find(sheet.ref)
         if found is None:
             raise MapMissing(sheet.ref, record.hash)
