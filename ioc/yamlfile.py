@@ -96,8 +96,8 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 50
 
 
-#: So many parts may stand in a file by name only (`*name`) as what they repeat: a few lines of names that repeat names
-#: would otherwise mean more than any memory holds.
+#: So many parts may stand in a file by name only (`*name`): a few lines of names that repeat names
+#: would mean more than any memory holds.
 _REPEATED = 100_000
 
 
@@ -168,8 +168,8 @@ class Document:
                 loader.dispose()
 
     def _refuse_what_surprises(self, node: yaml.Node, seen: dict[int, _Extent | None]) -> _Extent:
-        """Keys that are given twice or are no plain words, parts that contain themselves, and parts that repeat others
-        beyond measure. Returns how large the node is, with what its names stand for.
+        """Keys given twice or that are no plain words, parts that contain themselves, parts that repeat others
+        beyond measure: all are refused. Returns how large the node is, with what its names stand for.
 
         `seen` has what is known of nodes, None of those around this one: each is looked at once, however often it is
         named.

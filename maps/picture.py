@@ -265,7 +265,7 @@ class Picture:
             "time": time_ms,
             "category": event.category,
             "text": event.text[:TEXT_MAX],
-            "commune": place.commune,
+            "commune": place.commune or None,
             "commune_name": place.commune_name or None,
             "simulated": event.simulated,
         }

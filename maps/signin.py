@@ -67,7 +67,10 @@ def _is_own(request: web.Request) -> bool:
         return False
     if site is not None and site != "same-origin":
         return False
-    return origin is None or urlsplit(origin).netloc == request.host
+    try:
+        return origin is None or urlsplit(origin).netloc == request.host
+    except ValueError:  # no address at all
+        return False
 
 
 def token_of(request: web.Request) -> str:
