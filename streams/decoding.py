@@ -10,7 +10,8 @@ import msgspec
 
 from alerts.believable import EARLIEST, LATEST, YEARS
 from ioc.undecodable import UNDECODABLE
-from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, Event
+from streams.identity import hash_in
+from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, Event, ReportEvent
 
 #: Characters of a bad record that its dead letter keeps.
 DEAD_LETTER_CHARACTERS = 4096
@@ -70,6 +71,8 @@ class RawDecoder:
             return self._dead("undecodable", detail, record)
         if now is not None and event.time - now > self._future:
             return self._dead("future", f"{event.time.isoformat()} is after {now.isoformat()}", record)
+        if isinstance(event, ReportEvent):
+            event.reporter_hash = hash_in(record.value or b"")
         return event
 
     def decode_all(
@@ -115,6 +118,8 @@ class RawDecoder:
             ):
                 decoded.append(self.decode(record, now))
             else:
+                if type(event) is ReportEvent:
+                    event.reporter_hash = hash_in(record.value or b"")
                 decoded.append(event)
         return decoded
 

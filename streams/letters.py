@@ -191,11 +191,11 @@ async def _letters(
     consumer: AIOKafkaConsumer, topic: str, since: datetime | None, progress: Progress | None
 ) -> AsyncIterator[ConsumerRecord]:
     tp = TopicPartition(topic, 0)
-    first, end = await _bounds(consumer, tp)
+    first, end = await bounds(consumer, tp)
     if since is not None:
         at = (await consumer.offsets_for_times({tp: int(since.timestamp() * 1000)}))[tp]
         first = end if at is None else at.offset
-    async for record in _between(consumer, tp, first, end):
+    async for record in between(consumer, tp, first, end):
         if progress is not None:
             progress(record.offset - first, end - first)
         yield record
@@ -207,11 +207,11 @@ async def fetch_raw(consumer: AIOKafkaConsumer, topics: Topics, letter: LetterId
     if letter.partition >= topic.partitions:
         return None
     tp = TopicPartition(topic.name, letter.partition)
-    first, end = await _bounds(consumer, tp)
+    first, end = await bounds(consumer, tp)
     if not first <= letter.offset < end:
         return None
     try:
-        records = [record async for record in _between(consumer, tp, letter.offset, letter.offset + 1)]
+        records = [record async for record in between(consumer, tp, letter.offset, letter.offset + 1)]
     except OffsetOutOfRangeError:
         return None  # retention was quicker
     return (records[0].value or b"") if records else None
@@ -222,22 +222,23 @@ async def last_clocks(consumer: AIOKafkaConsumer, topic: Topic) -> dict[int, Clo
     clocks: dict[int, Clock] = {}
     for partition in range(topic.partitions):
         tp = TopicPartition(topic.name, partition)
-        first, end = await _bounds(consumer, tp)
+        first, end = await bounds(consumer, tp)
         begin, size = end, CLOCK_TAIL
         while partition not in clocks and begin > first:
             begin, until, size = max(first, begin - size), begin, size * 8
-            async for record in _between(consumer, tp, begin, until):
+            async for record in between(consumer, tp, begin, until):
                 if record.key == CLOCK_KEY:
                     with contextlib.suppress(*UNDECODABLE):
                         clocks[partition] = _decode_clock(record.value or b"")
     return clocks
 
 
-async def _bounds(consumer: AIOKafkaConsumer, tp: TopicPartition) -> tuple[int, int]:
+async def bounds(consumer: AIOKafkaConsumer, tp: TopicPartition) -> tuple[int, int]:
+    """The first offset of a partition, and the one after its last."""
     return (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
 
 
-async def _between(
+async def between(
     consumer: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int
 ) -> AsyncIterator[ConsumerRecord]:
     """The committed records of a partition from an offset to before another.

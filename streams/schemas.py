@@ -84,12 +84,15 @@ class CameraEvent(Event, kw_only=True, omit_defaults=True):
 
 
 class ReportEvent(Event, kw_only=True, omit_defaults=True):
-    """A citizen's report. `reporter` stays on the raw topic and is not decoded here: nothing downstream has it."""
+    """A citizen's report. `reporter` (`streams.identity`) stays on the raw topic: nothing downstream has it."""
 
     category: Identifier
     #: Hostile until proven otherwise: shown as text, never as markup.
     text: Annotated[str, Meta(max_length=4000)] = ""
     #: References, never contents.
+    #: Which reporter it was, as a hash with his key: the same for the reports of some days. `RawDecoder` makes it of
+    #: `reporter`; whatever else a record says here is not believed.
+    reporter_hash: Word = ""
     attachments: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=20)] = []
 
 

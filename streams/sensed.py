@@ -46,6 +46,8 @@ class Outcome:
     doubted: Counter[str] = field(default_factory=Counter)
     #: Values that came after the sums of their minute were told.
     left_out: int = 0
+    #: Reports that say in plain words who sent them.
+    unsealed: int = 0
     signals: Counter[str] = field(default_factory=Counter)
     touched: dict[str, None] = field(default_factory=dict)
 
