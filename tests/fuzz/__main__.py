@@ -1,8 +1,8 @@
 """Try many harmful inputs on whatever reads what others write: python -m tests.fuzz, or `make fuzz`.
 
-Each target has a process of its own. What made the program reach new lines is kept in build/fuzz/TARGET and tried first
-the next time; an input that failed is build/fuzz/TARGET-crash-...; the figures are in build/fuzz/report.json. Ends with 1
-where anything failed.
+Each target has a process of its own. What made the program reach new lines is kept in build/fuzz/TARGET and tried
+first the next time; an input that failed is build/fuzz/TARGET-crash-...; the figures are in build/fuzz/report.json.
+Ends with 1 where anything failed.
 """
 
 from __future__ import annotations
