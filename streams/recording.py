@@ -82,6 +82,9 @@ class _Head(Struct):
     time: AwareTime
 
 
+#: Bytes of a line: a record of Kafka's default size, each of its signs written as a code, and what stands around it.
+LINE_MAX = 8 << 20
+
 #: An event has two, and whatever else a device may say a few more.
 NESTED_MAX = 100
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')
@@ -108,7 +111,10 @@ def read_recording(path: Path, *, offset: int = 0) -> Iterator[Line]:
             lines.seek(offset)
             if path.suffix == ".gz":
                 lines = stack.enter_context(gzip.GzipFile(fileobj=lines))
-            for number, text in enumerate(lines, 1):  # noqa: B007 - said in errors
+            while text := lines.readline(LINE_MAX + 1):
+                number += 1
+                if len(text) > LINE_MAX:
+                    raise _Bad(f"longer than {LINE_MAX} bytes")
                 line = _parse(text)
                 if isinstance(line, ClockLine):
                     if last is not None and line.clock <= last:

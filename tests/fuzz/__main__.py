@@ -42,11 +42,19 @@ def main() -> int:
     for number, target in enumerate(targets, 1):
         part = target.share / shares
         report.append(
-            _try(target, f"{number}/{len(targets)}", max(100, int(asked.inputs * part)), asked.seconds, asked.seed)
+            _try(
+                target,
+                f"{number}/{len(targets)}",
+                max(100, int(asked.inputs * part)),
+                asked.seconds,
+                asked.seed,
+            )
         )
         (FOLDER / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     tried, failed = sum(one["inputs"] for one in report), [one for one in report if one["failure"]]
-    print(f"{tried} inputs, {len(failed)} targets failed: {', '.join(one['target'] for one in failed) or '-'}")
+    print(
+        f"{tried} inputs, {len(failed)} targets failed: {', '.join(one['target'] for one in failed) or '-'}"
+    )
     return 1 if failed else 0
 
 
@@ -55,7 +63,16 @@ def _try(target: Target, which: str, inputs: int, seconds: int, seed: int) -> di
     corpus.mkdir(exist_ok=True)
     print(f"{which} {target.name}: {inputs} inputs ...", end=" ", flush=True)
     began = time.monotonic()
-    arguments = ["--inputs", str(inputs), "--seed", str(seed), "--seconds", str(seconds), "--corpus", str(corpus)]
+    arguments = [
+        "--inputs",
+        str(inputs),
+        "--seed",
+        str(seed),
+        "--seconds",
+        str(seconds),
+        "--corpus",
+        str(corpus),
+    ]
     with log.open("w") as file:
         code = subprocess.run(
             [sys.executable, "-m", "tests.fuzz.guided", target.name, *arguments],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from maps.picture import Picture
 from streams.current import _fault
 from streams.offline import MemoryRecord
 from streams.recorder import Encoder
-from streams.recording import NESTED_MAX, is_nested_deeply, read_recording
+from streams.recording import LINE_MAX, NESTED_MAX, is_nested_deeply, read_recording
 from streams.schemas import CLOCK_KEY, DeadLetter
 from streams.sensed import KEY_BYTES
 from streams.transactions import BATCH_BYTES
@@ -200,6 +202,22 @@ def test_an_event_that_is_nested_deeply_is_recorded_as_the_schema_knows_it(tmp_p
         path.write_bytes(clocks[0] + bad + clocks[1])
         with pytest.raises(UserError, match=r"day\.ndjson:2: "):
             list(read_recording(path))
+
+
+def test_a_line_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
+    """A few hundred bytes can be packed that unpack to more than the memory."""
+    path = tmp_path / "bomb.ndjson.gz"
+    with gzip.open(path, "wb") as packed:
+        packed.write(b'{"clock":"2025-10-08T12:00:00+07:00"}\n')
+        for _ in range(64):
+            packed.write(b" " * (1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=rf"bomb\.ndjson\.gz:2: longer than {LINE_MAX} bytes"):
+            list(read_recording(path))
+        assert tracemalloc.get_traced_memory()[1] < 4 * LINE_MAX
+    finally:
+        tracemalloc.stop()
 
 
 def test_how_deep_is_told_without_going_there() -> None:
