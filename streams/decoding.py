@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from alerts.believable import EARLIEST, LATEST, YEARS
-from ioc.undecodable import UNDECODABLE
+from ioc.undecodable import UNDECODABLE, why
 from streams.identity import hash_in
 from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, Event, ReportEvent
 
@@ -62,7 +62,7 @@ class RawDecoder:
         try:
             event: Event = self._event(record.value or b"")
         except UNDECODABLE as error:
-            return self._dead("undecodable", str(error), record)
+            return self._dead("undecodable", why(error), record)
         for name in self._identifiers:
             if _has_controls(getattr(event, name)):
                 return self._dead("undecodable", f"control characters - at `$.{name}`", record)

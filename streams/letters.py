@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Container, Coroutine, Mapping
@@ -29,8 +30,12 @@ CLOCK_TAIL = 1_000
 #: Seconds without a record after which a broker that should have some counts as lost.
 PATIENCE = 30.0
 
+#: Kinds of faults that are told apart, and keys that are kept of each.
+FAULTS_MAX, FAULT_KEYS = 500, 4
+
 T = TypeVar("T")
 
+_NUMBERS = re.compile(r"-?\d[\d.:T+-]*")
 _decode_letter = msgspec.json.Decoder(DeadLetter).decode
 _decode_mark = msgspec.json.Decoder(Replayed).decode
 _decode_clock = msgspec.json.Decoder(Clock).decode
@@ -62,6 +67,24 @@ class Wanted:
 
 
 @dataclass
+class Fault:
+    """Letters with the same thing wrong, but for numbers."""
+
+    count: int = 0
+    #: The last of them.
+    id: LetterId | None = None
+    #: Keys of some of their records.
+    keys: dict[bytes, None] = field(default_factory=dict)
+
+    def take(self, letter: Letter) -> None:
+        """One more."""
+        self.count += 1
+        self.id = letter.id
+        if letter.key is not None and len(self.keys) < FAULT_KEYS:
+            self.keys[letter.key] = None
+
+
+@dataclass
 class Found:
     """What was found of the letters that are wanted."""
 
@@ -69,6 +92,8 @@ class Found:
     letters: dict[LetterId, Letter] = field(default_factory=dict)
     #: How many there are by stream and reason, also beyond the limit.
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    #: The same by stream, reason and what is wrong, without numbers; all beyond `FAULTS_MAX` under one.
+    faults: dict[tuple[str, str, str], Fault] = field(default_factory=dict)
     #: The last replay of each letter of any kind that was replayed.
     marks: dict[LetterId, Replayed] = field(default_factory=dict)
     #: How many of those counted were replayed.
@@ -139,11 +164,21 @@ class Search:
         if id.offset not in counted:
             counted.add(id.offset)
             self._found.counts[id.stream, letter.reason] += 1
+            self._fault(letter).take(letter)
         elif id not in letters:
             return  # told once more, as when the log is judged again, and beyond the limit
         letters[id] = letter
         if limit is not None and len(letters) > limit:
             letters.pop(next(iter(letters)) if self._wanted.newest else id)
+
+    def _fault(self, letter: Letter) -> Fault:
+        faults = self._found.faults
+        # The decoder quotes what it expected, and where: only numbers tell two letters apart. The future is one kind.
+        wrong = "" if letter.reason == "future" else _NUMBERS.sub("N", letter.detail)
+        kind = (letter.id.stream, letter.reason, wrong)
+        if kind not in faults and len(faults) >= FAULTS_MAX:
+            kind = ("–", "–", "others")
+        return faults.setdefault(kind, Fault())
 
     def found(self) -> Found:
         """What was found so far."""

@@ -30,7 +30,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from alerts.model import AwareTime
 from ioc.errors import UserError
-from ioc.undecodable import UNDECODABLE
+from ioc.undecodable import UNDECODABLE, why
 from streams.topics import STREAMS
 
 
@@ -190,7 +190,7 @@ def _parse(text: bytes) -> Line:
     except UnicodeDecodeError as error:
         raise _Bad(f"not UTF-8: {error}") from None
     except UNDECODABLE as error:
-        raise _Bad(str(error)) from None
+        raise _Bad(why(error)) from None
     raw = _raw(found)
     if found.clock is not None:
         if found.stream is not None or found.event or raw is not None:
@@ -209,7 +209,9 @@ def _parse(text: bytes) -> Line:
     try:
         head = _head.decode(found.event)
     except UNDECODABLE as error:
-        raise _Bad(f"event: {error}; a record that is no valid event is written as `key` and `raw`") from None
+        raise _Bad(
+            f"event: {why(error)}; a record that is no valid event is written as `key` and `raw`"
+        ) from None
     return EventLine(found.stream, found.at, head.source, head.time, bytes(found.event))
 
 

@@ -67,7 +67,7 @@ def _in_json(data: bytes, chance: random.Random) -> bytes | None:
         root = json.loads(data)
         places = list(_places(root))
         text = _changed(root, places, chance)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, ArithmeticError):
         return None
     return (
         text.encode("utf-8", "surrogatepass")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.fuzz import files, wall, workers
+from tests.fuzz import files, letters, wall, workers
 from tests.fuzz.target import Target
 
 
 def all_targets() -> list[Target]:
     """Every target, each name once."""
-    found = [*workers.targets(), *files.targets(), *wall.targets()]
+    found = [*workers.targets(), *letters.targets(), *files.targets(), *wall.targets()]
     assert len({target.name for target in found}) == len(found)
     return found
 
