@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -124,7 +125,8 @@ def packed(kind: str) -> bytes:
         return communes()
     if kind == "gz":
         return gzip.compress(communes(), mtime=0)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a shapefile's names are short
         frame = geopandas.read_file(io.BytesIO(communes()))
         if kind == "gpkg":
             frame.to_file(Path(folder) / "x.gpkg")
