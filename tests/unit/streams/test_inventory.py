@@ -184,8 +184,8 @@ def test_not_an_inventory(text: str) -> None:
 def test_a_threshold_that_nothing_can_pass_is_refused(value: str) -> None:
     """A level that is never reached looks like a quiet river."""
     text = (
-        "version: 1\nsources:\n  - id: g\n    stream: flood\n    name: {vi: g, en: g}\n    kind: gauge\n    lon: 105\n"
-        f"    lat: 10\n    thresholds: [{{name: bd3, value: {value}}}]\n"
+        "version: 1\nsources:\n  - id: g\n    stream: flood\n    name: {vi: g, en: g}\n    kind: gauge\n"
+        f"    lon: 105\n    lat: 10\n    thresholds: [{{name: bd3, value: {value}}}]\n"
     )
     with pytest.raises(UserError, match=r"sources.yaml:9:\d+: sources\[0\].thresholds\[0\].value"):
         parse_inventory(text, "sources.yaml")
