@@ -237,7 +237,9 @@ def _check_thresholds(problems: Problems, part: Part, specs: list[ThresholdSpec]
     for index, spec in enumerate(specs):
         # Written so that .nan fails too: nothing is above it, and its level would never be reached.
         if not abs(spec.value) <= GREATEST:
-            problems.add((*part, index, "value"), f"{spec.value} is no threshold", "write a number such as 2.0")
+            problems.add(
+                (*part, index, "value"), f"{spec.value} is no threshold", "write a number such as 2.0"
+            )
         threshold = spec.threshold()
         if threshold.since and threshold.until and threshold.since >= threshold.until:
             problems.add(

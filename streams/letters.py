@@ -23,6 +23,7 @@ from ioc.settings import Settings
 from ioc.undecodable import UNDECODABLE
 from streams.repair import Letter, LetterId
 from streams.schemas import CLOCK_KEY, Clock, DeadLetter, Replayed
+from streams.stopping import stop
 from streams.topics import Topic, Topics
 
 #: Records of a raw partition that are read at first for its last clock record; eight times as many each further time.
@@ -314,4 +315,4 @@ async def client(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     try:
         yield consumer
     finally:
-        await consumer.stop()
+        await stop(consumer)

@@ -24,6 +24,7 @@ from ioc.undecodable import UNDECODABLE
 from streams.configuration import CURRENT_KEY, ERROR_KEY, ConfigurationRecord, policy_of
 from streams.inventory import parse_inventory
 from streams.sensing import PARTITION_KEY, PartitionState
+from streams.stopping import stop
 from streams.topics import STREAMS, Topics
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     try:
         yield consumer
     finally:
-        await consumer.stop()
+        await stop(consumer)
 
 
 async def _changes(log_: _Log, topics: Topics, name: str) -> list[Alert]:

@@ -42,6 +42,7 @@ from streams.recording_index import (
 )
 from streams.schemas import CLOCK_KEY, Clock, DeadLetter
 from streams.seeking import offsets_before
+from streams.stopping import stop
 from streams.topics import STREAMS, Topics
 from streams.transactions import read_latest, reader
 
@@ -347,4 +348,4 @@ async def _consumer(settings: Settings, partitions: list[TopicPartition]) -> Asy
             consumer.seek(tp, 0)
         yield consumer
     finally:
-        await consumer.stop()
+        await stop(consumer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from aiokafka.structs import TopicPartition
@@ -21,10 +22,12 @@ from streams.topics import Topics
 
 
 class _Report(Struct):
-    id: str = ""
-    time: str = ""
-    category: str = ""
-    text: str = ""
+    """As it was sent: what makes it a dead letter is shown like the rest."""
+
+    id: Any = ""
+    time: Any = ""
+    category: Any = ""
+    text: Any = ""
 
 
 class _Located(Struct):
@@ -32,7 +35,7 @@ class _Located(Struct):
     reporter_hash: str = ""
 
 
-_report = msgspec.json.Decoder(_Report, strict=False).decode
+_report = msgspec.json.Decoder(_Report).decode
 _located = msgspec.json.Decoder(_Located).decode
 
 
@@ -78,9 +81,16 @@ async def _held(settings: Settings, keys: Sequence[Key]) -> Holding:
                 except UNDECODABLE:
                     report = _Report()
                 at = LetterId("report", partition, record.offset)
-                identity = opened(keys, sealed, report.id)
+                identity = opened(keys, sealed, str(report.id))
                 found.reports.append(
-                    Report(at, report.id, report.time, report.category, report.text, identity)
+                    Report(
+                        at=at,
+                        id=str(report.id),
+                        time=str(report.time),
+                        category=str(report.category),
+                        text=str(report.text),
+                        identity=identity,
+                    )
                 )
         for partition in range(topics.located.partitions):
             tp = TopicPartition(topics.located.name, partition)
