@@ -30,6 +30,18 @@ class RawRecord(Protocol):
     def timestamp(self) -> int: ...
 
 
+_decode_clock = msgspec.json.Decoder(Clock).decode
+
+
+def clock_of(value: bytes | None) -> Clock | None:
+    """What a record with the key `CLOCK_KEY` says; None for a damaged one, which nobody believes."""
+    try:
+        clock = _decode_clock(value or b"")
+    except UNDECODABLE:
+        return None
+    return clock if EARLIEST <= clock.clock <= LATEST else None
+
+
 class RawDecoder:
     """Decodes the records of one raw partition, one after the other: it follows the partition's time."""
 
@@ -37,19 +49,12 @@ class RawDecoder:
         self._stream, self._topic, self._partition = stream, topic, partition
         self._future = future_tolerance
         self._event = msgspec.json.Decoder(EVENTS[stream]).decode
-        self._clock = msgspec.json.Decoder(Clock).decode
         self._identifiers = IDENTIFIERS[stream]
         self._others = tuple(name for name in self._identifiers if name not in ("id", "source"))
 
     def clock(self, record: RawRecord) -> Clock | None:
         """The clock record that this is; None where it is something else."""
-        if record.key != CLOCK_KEY or record.value is None:
-            return None
-        try:
-            clock = self._clock(record.value)
-        except UNDECODABLE:
-            return None
-        return clock if EARLIEST <= clock.clock <= LATEST else None
+        return clock_of(record.value) if record.key == CLOCK_KEY else None
 
     def decode(self, record: RawRecord, now: datetime | None) -> Event | Clock | DeadLetter | None:
         """What the record is, at the time `now` of the last clock record before it (None before the first).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import time
 from collections import Counter, defaultdict
@@ -21,6 +20,7 @@ from aiokafka.structs import TopicPartition
 from ioc.errors import UserError
 from ioc.settings import Settings
 from ioc.undecodable import UNDECODABLE
+from streams.decoding import clock_of
 from streams.repair import Letter, LetterId
 from streams.schemas import CLOCK_KEY, Clock, DeadLetter, Replayed
 from streams.stopping import stop
@@ -39,7 +39,6 @@ T = TypeVar("T")
 _NUMBERS = re.compile(r"-?\d[\d.:T+-]*")
 _decode_letter = msgspec.json.Decoder(DeadLetter).decode
 _decode_mark = msgspec.json.Decoder(Replayed).decode
-_decode_clock = msgspec.json.Decoder(Clock).decode
 
 #: Called now and then with how many of how many records of ioc.deadletter were read.
 Progress = Callable[[int, int], None]
@@ -263,9 +262,8 @@ async def last_clocks(consumer: AIOKafkaConsumer, topic: Topic) -> dict[int, Clo
         while partition not in clocks and begin > first:
             begin, until, size = max(first, begin - size), begin, size * 8
             async for record in between(consumer, tp, begin, until):
-                if record.key == CLOCK_KEY:
-                    with contextlib.suppress(*UNDECODABLE):
-                        clocks[partition] = _decode_clock(record.value or b"")
+                if record.key == CLOCK_KEY and (clock := clock_of(record.value)) is not None:
+                    clocks[partition] = clock
     return clocks
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from kafka import TopicPartition
 
 from alerts.alert import Alert
 from alerts.believable import GREATEST, doubt
@@ -21,6 +22,7 @@ from maps.history import History
 from maps.picture import Picture
 from streams.current import _fault
 from streams.offline import MemoryRecord
+from streams.rawlog import _last_clock
 from streams.recorder import Encoder
 from streams.recording import LINE_MAX, NESTED_MAX, is_nested_deeply, read_recording
 from streams.schemas import CLOCK_KEY, DeadLetter
@@ -239,3 +241,45 @@ def test_doubt_names_the_field() -> None:
     assert doubt(alert) == "where: 200.0, None is no point on Earth"
     assert doubt(GREATEST) == ""
     assert doubt(1e19) == "1e+19 is no measure"
+
+
+# The clock
+
+
+def test_a_damaged_clock_record_does_not_keep_the_clock_from_starting() -> None:
+    """The writer of clock records begins behind the last one that can be read, and looks further back for it."""
+
+    class Raw:
+        key, offset, timestamp = CLOCK_KEY, 0, 0
+
+        def __init__(self, value: bytes | None) -> None:
+            self.value = value
+
+    tp = TopicPartition("ioc.flood", 0)
+    end = 1000
+    log = {10: workers.clock(1), 20: workers.clock(2)} | dict.fromkeys(range(900, end), b"\xff")
+    log |= {990: changed(workers.clock(3), clock="9999-12-31T23:59:59Z"), 991: DEEP, 992: None}  # type: ignore[dict-item]
+
+    class Consumer:
+        at = 0
+
+        def assign(self, partitions: list[TopicPartition]) -> None: ...
+        def seek(self, partition: TopicPartition, offset: int) -> None:
+            self.at = offset
+
+        def position(self, partition: TopicPartition) -> int:
+            return self.at
+
+        def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+            return {tp: 0}
+
+        def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+            return {tp: end}
+
+        def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Raw]]:
+            first, self.at = self.at, end
+            return {tp: [Raw(value) for offset, value in sorted(log.items()) if offset >= first]}
+
+    found = _last_clock(Consumer(), [tp])  # type: ignore[arg-type]
+    assert found is not None
+    assert found.clock == workers.at(2)
