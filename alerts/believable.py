@@ -26,6 +26,12 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, 23, 
 GREATEST = 1e9
 
 
+def on_earth(lon: float | None, lat: float | None) -> bool:
+    """Whether these degrees can be a point, or are none. A point of which one is missing could still be one."""
+    # Written so that a NaN fails too.
+    return (lon is None or abs(lon) <= 180) and (lat is None or abs(lat) <= 90)
+
+
 def doubt(record: object) -> str:
     """What in a record is not to be believed, with the field; empty where nothing is. Looks into all its parts."""
     if isinstance(record, datetime):
@@ -34,11 +40,8 @@ def doubt(record: object) -> str:
         # Sums of measures are greater than these.
         return "" if abs(record) <= GREATEST**2 else f"{record:g} is no measure"
     if isinstance(record, Where):
-        # Written so that a NaN fails too.
-        on_earth = (record.lon is None or abs(record.lon) <= 180) and (
-            record.lat is None or abs(record.lat) <= 90
-        )
-        return "" if on_earth else f"{record.lon}, {record.lat} is no point on Earth"
+        good = on_earth(record.lon, record.lat)
+        return "" if good else f"{record.lon}, {record.lat} is no point on Earth"
     if isinstance(record, Struct):
         for name in record.__struct_fields__:
             if (found := getattr(record, name)) and (why := doubt(found)):

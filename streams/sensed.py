@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import UNSET, Struct
 
+from alerts.believable import on_earth
 from alerts.conditions.subject import SourceState
 from alerts.model import Doubt, Where
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
@@ -130,8 +131,8 @@ def known(value: object) -> str | None:
 
 
 def where_of(lon: float | None, lat: float | None, place: Place) -> Where:
-    """A place as alerts name it. Numbers that are no point on Earth are none there."""
-    if place.outcome in ("out-of-range", "not-finite"):
+    """A place as alerts name it. Numbers that are no point on Earth, such as swapped ones, are none there."""
+    if not on_earth(lon, lat):
         lon = lat = None
     return Where(
         lon=lon,

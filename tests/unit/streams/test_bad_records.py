@@ -105,14 +105,27 @@ def test_the_dead_letter_of_a_record_with_an_endless_key_has_room() -> None:
         assert msgspec.json.decode(value or b"", type=DeadLetter).offset == 102
 
 
-def test_a_signal_from_off_the_globe_has_no_point() -> None:
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"lon": 1e308},
+        {"lon": 10.5, "lat": 105.9},
+        {"lon": 1059.0, "lat": None},
+        {"lon": None, "lat": -91},
+        {"lon": 181},
+    ],
+    ids=["endless", "swapped", "lon-alone", "lat-alone", "beyond"],
+)
+def test_a_signal_from_off_the_globe_has_no_point_and_is_heard(place: dict[str, Any]) -> None:
     """The reading counts; the point would be taken for one by whoever looks for what is near."""
-    raw = workers.raw("flood")
-    made = raw.effects([MemoryRecord(b"x", workers.event("flood", 3, "x", lon=1e308), 102)])
-    told = [json.loads(value or b"") for _, value in made[workers.TOPICS.signals.name, 0]]
-    assert [signal["rule"] for signal in told] == ["street-water"]
-    assert "lon" not in told[0]["where"]
-    raw.among(MemoryRecord(b"x", workers.event("flood", 3, "x", lon=1e308), 102))
+    raw, record = workers.raw("flood"), MemoryRecord(b"x", workers.event("flood", 3, "x", **place), 102)
+    told = [value or b"" for _, value in raw.effects([record])[workers.TOPICS.signals.name, 0]]
+    assert [json.loads(signal)["rule"] for signal in told] == ["street-water"]
+    assert not {"lon", "lat"} & json.loads(told[0])["where"].keys()
+    made, unreadable = workers.signals().effects([*told, *workers.signals().after])
+    assert unreadable == 0
+    assert any(b'"subject":"x"' in (value or b"") for _, value in made[workers.TOPICS.alerts.name, 0])
+    raw.among(record)
 
 
 # What is read of what the workers write
