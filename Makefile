@@ -10,7 +10,7 @@ export IOC_STATE_DIR ?= $(CURDIR)/.ioc
 SCENARIO ?= can-tho-spring-tide
 MINUTES ?= 30
 
-.PHONY: help install run test check lint unit integration browser bench bench-shape bench-wall soak-wall tools lock broker-sums clean
+.PHONY: help install run test check lint unit integration browser bench bench-shape bench-wall soak-wall fuzz tools lock broker-sums clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -41,6 +41,9 @@ integration: $(VENV)/.dev ## Tests on a real broker
 browser: $(VENV)/.dev tools ## Tests in a real browser
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
+fuzz: $(VENV)/.fuzz ## Harmful inputs for all that reads what others write: a million, or FUZZ_ARGS="--inputs N"
+	@$(PY) -m tests.fuzz $(FUZZ_ARGS)
+
 bench: $(BENCH_VENV)/.bench ## The product beside Faust, Quix Streams, Bytewax and plain aiokafka, on a real broker
 	@$(BENCH_VENV)/bin/python -m tests.bench.stream $(BENCH_ARGS)
 
@@ -69,6 +72,12 @@ $(VENV)/.dev: $(LOCK)/dev.txt $(VENV)/.run
 	@$(PY) -m pip install --quiet --require-hashes -r $(LOCK)/dev.txt
 	@touch $@
 
+# Of its own: it has no package for the newest Python.
+$(VENV)/.fuzz: $(LOCK)/fuzz.txt $(VENV)/.dev
+	@echo "installing the fuzzer"
+	@$(PY) -m pip install --quiet --require-hashes -r $(LOCK)/fuzz.txt
+	@touch $@
+
 # Of its own: Quix Streams asks for an older pydantic than the program has.
 $(BENCH_VENV)/.bench: $(LOCK)/bench.txt pyproject.toml
 	@$(LOCK)/venv.sh $(BENCH_VENV)
@@ -83,6 +92,7 @@ COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --st
 lock: $(VENV)/.dev ## Write the locks anew (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) --build-deps-for editable pyproject.toml -o $(LOCK)/run.txt
 	$(COMPILE) $(UPGRADE) --constraint $(LOCK)/run.txt --extra dev pyproject.toml -o $(LOCK)/dev.txt
+	$(COMPILE) $(UPGRADE) --constraint $(LOCK)/dev.txt --extra fuzz pyproject.toml -o $(LOCK)/fuzz.txt
 	@cp $(LOCK)/run.txt $(LOCK)/bench.txt
 	$(COMPILE) $(UPGRADE) -P pydantic -P pydantic-core -P pydantic-settings --build-deps-for editable --extra bench \
 		pyproject.toml -o $(LOCK)/bench.txt

@@ -23,7 +23,7 @@ def active_refs(directory: Path) -> list[str]:
         return [str(ref) for ref in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(
             "cannot read which boundaries are active", f"{path}: {error}", "remove it and activate again"
         ) from None

@@ -35,6 +35,8 @@ from ioc.wholefile import whole_file
 
 log = logging.getLogger(__name__)
 
+#: What a .gz may unpack to, bytes: the whole country in full detail is about 200 MB.
+MAX_BYTES = 1 << 30
 #: Property of a file written here, for communes of a former map.
 _FORMER_PROVINCE = "former_province_code"
 #: Member of a file written here that keeps what the features cannot say.
@@ -158,8 +160,17 @@ def stated_version(path: Path) -> str | None:
 
 def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        if path.suffix != ".gz":
+            return path.read_bytes()
+        with gzip.open(path) as packed:
+            content = packed.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UserError(
+                "boundaries file is larger than anything known",
+                f"{path}: more than {MAX_BYTES / 2**20:.0f} MiB unpacked",
+                "give a file of communes alone",
+            )
+        return content
     except FileNotFoundError:
         raise UserError("boundaries file not found", str(path), "correct IOC_BOUNDARIES_FILE") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -176,7 +187,7 @@ def _stated(content: bytes) -> dict[str, Any]:
         return {}
     try:
         said, _ = json.JSONDecoder().raw_decode(head[start + len(_MEMBER) + 3 :].lstrip())
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 
@@ -189,7 +200,7 @@ def _date(said: dict[str, Any], name: str, path: Path) -> datetime | None:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not 1800 <= moment.year < 3000:
         raise UserError(
             f"{name} is not a time with a zone", f"{path}: {value!r}", "write it as 2025-07-01T00:00:00+07:00"
         )

@@ -18,6 +18,7 @@ from ioc.commands.command import app as command_app
 from ioc.commands.deadletters import app as deadletters_app
 from ioc.commands.explain import explain
 from ioc.commands.map import app as map_app
+from ioc.commands.privacy import app as privacy_app
 from ioc.commands.recordings import record
 from ioc.commands.rules import app as rules_app
 from ioc.commands.staff import app as staff_app
@@ -60,6 +61,7 @@ app.add_typer(access_app)
 app.add_typer(boundaries_app)
 app.add_typer(rules_app)
 app.add_typer(command_app)
+app.add_typer(privacy_app)
 app.add_typer(deadletters_app)
 app.add_typer(staff_app)
 app.add_typer(map_app)

@@ -49,6 +49,11 @@ LOCATED_DELAY = Delays(
     DELAY_BUCKETS,
 )
 
+UNSEALED_REPORTS = Counter(
+    "ioc_unsealed_reports",
+    "Reports on the raw topic that name their reporter in plain words; those of a simulation are left out.",
+)
+
 # correlate
 ALERT_CHANGES = Counter(
     "ioc_alert_changes", "Alert changes written, by change and severity.", ["change", "severity"]

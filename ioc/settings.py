@@ -100,6 +100,18 @@ class Settings(BaseSettings):
     operators_file: Path | None = Field(
         None, description="Operators and their passwords' hashes in YAML. Empty: nobody may give commands."
     )
+    privacy_dir: Path | None = Field(
+        None,
+        description="Folder of the keys of citizens who report, on the machine that seals. Empty: `privacy` in "
+        "IOC_STATE_DIR.",
+    )
+    identity_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="For so many days it can be read who sent a report, and a week longer at most; then `ioc privacy "
+        "expire` erases the key.",
+    )
     cap_sender: str = Field(
         "ioc@localhost",
         pattern=r"^[^\s,<&]+$",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from types import UnionType
-from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 import yaml
@@ -22,7 +22,11 @@ T = TypeVar("T")
 #: A path into a document, such as ("rules", 0, "hold").
 Path = tuple[str | int, ...]
 
+#: The longest time that files may speak of: added to a time of ours it stays in the calendar.
+_LONGEST = timedelta(days=10_000)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+#: The years that files may speak of.
+_YEARS = range(1800, 3000)
 _PATH_PART = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]")
 
 
@@ -47,10 +51,12 @@ class Duration(Scalar):
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
         if match is None:
             raise ValueError(f"{text!r} is not a duration; write a number and s, m, h or d, such as 10m")
-        try:
-            self.time = timedelta(seconds=float(match[1]) * _UNITS[match[2]])
-        except OverflowError:
-            raise ValueError(f"{text!r} is longer than any time that can be reckoned with") from None
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if seconds > _LONGEST.total_seconds():
+            raise ValueError(
+                f"{text[:40]!r} is longer than any time that can be reckoned with; write {_LONGEST.days}d at most"
+            )
+        self.time = timedelta(seconds=seconds)
 
 
 class TimeOfDay(Scalar):
@@ -90,6 +96,11 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 50
 
 
+#: So many parts may stand in a file by name only (`*name`): a few lines of names that repeat names
+#: would mean more than any memory holds.
+_REPEATED = 100_000
+
+
 class _Loader(_Base):
     """YAML without numbers to the base of 60: 22:00 is a text, not 1320."""
 
@@ -124,17 +135,26 @@ def _refuse_depth(text: str) -> None:
             depth -= 1
 
 
+class _Extent(NamedTuple):
+    """How many parts a part has, itself included, and how deep they lie in one another."""
+
+    parts: int
+    depth: int
+
+
 class Document:
     """A YAML text with the place of each of its parts."""
 
     def __init__(self, text: str, name: str) -> None:
         """Parse `text`; `name` is the file's name for messages. Raises `UserError` where it is not YAML."""
         self.name = name
-        loader = _Loader(text)
+        loader: Any = None
         try:
             _refuse_depth(text)
+            loader = _Loader(text)
             self._root = loader.get_single_node()
-            self._refuse_what_surprises(self._root, ())
+            if self._root is not None:
+                self._refuse_what_surprises(self._root, {})
             self.data: Any = loader.construct_document(self._root) if self._root is not None else None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
@@ -144,25 +164,43 @@ class Document:
         except ValueError as error:  # a date that is none, such as 2025-13-01
             raise UserError("not valid YAML", f"{name}: {error}", "correct it, or put it in quotes") from None
         finally:
-            loader.dispose()
+            if loader is not None:
+                loader.dispose()
 
-    def _refuse_what_surprises(self, node: yaml.Node | None, around: tuple[int, ...]) -> None:
-        """Keys that are given twice or are no plain words, and parts that contain themselves."""
-        if id(node) in around:
-            raise UserError("a part contains itself", self._at(node), "write it out")
-        inner = (*around, id(node))
+    def _refuse_what_surprises(self, node: yaml.Node, seen: dict[int, _Extent | None]) -> _Extent:
+        """Keys given twice or that are no plain words, parts that contain themselves, parts that repeat others
+        beyond measure: all are refused. Returns how large the node is, with what its names stand for.
+
+        `seen` has what is known of nodes, None of those around this one: each is looked at once, however often it is
+        named.
+        """
+        if id(node) in seen:
+            known = seen[id(node)]
+            if known is None:
+                raise UserError("a part contains itself", self._at(node), "write it out")
+            return known
+        seen[id(node)] = None
+        parts, deepest = 1, 0
+        for child in self._children(node):
+            inner = self._refuse_what_surprises(child, seen)
+            parts, deepest = parts + inner.parts, max(deepest, inner.depth)
+        extent = seen[id(node)] = _Extent(parts, deepest + 1)
+        if extent.depth > _DEEPEST or parts > _REPEATED + len(seen):
+            raise UserError("parts are repeated beyond measure", self._at(node), "write out what is meant")
+        return extent
+
+    def _children(self, node: yaml.Node) -> Iterator[yaml.Node]:
         if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
+            given: set[str] = set()
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     raise UserError("a key is not a word", self._at(key), "write `key: value`")
-                if key.value in seen:
+                if key.value in given:
                     raise UserError("key given twice", f"{self._at(key)}: {key.value}", "keep one of them")
-                seen.add(key.value)
-                self._refuse_what_surprises(value, inner)
+                given.add(key.value)
+                yield value
         elif isinstance(node, yaml.SequenceNode):
-            for child in node.value:
-                self._refuse_what_surprises(child, inner)
+            yield from node.value
 
     def _at(self, node: yaml.Node | None) -> str:
         if node is None:
@@ -240,11 +278,19 @@ class Problems:
         """The part at `path` as a typed record; None, and the problems noted, where it is not one."""
         data = self.document.part(path)
         try:
-            return msgspec.convert(data, kind, dec_hook=_decode_hook)
+            record = msgspec.convert(data, kind, dec_hook=_decode_hook)
         except msgspec.ValidationError:
             for where, message in _faults(data, kind, path):
                 self._fault(where, message)
             return None
+        far = list(_far_times(record, path))
+        for where, time_ in far:
+            self.add(
+                where,
+                f"{time_.isoformat()} is too far away to be reckoned with",
+                f"write a time from {_YEARS[0]} to {_YEARS[-1]}, or leave it out where there is no such bound",
+            )
+        return None if far else record
 
     def _fault(self, path: Path, message: str) -> None:
         if unknown := re.search(r"unknown field `(.+)`", message):
@@ -277,6 +323,22 @@ def _faults(data: Any, kind: Any, path: Path) -> Iterator[tuple[Path, str]]:
         message, _, where = str(error).partition(" - at ")
         inner = tuple(int(index) if index else name for name, index in _PATH_PART.findall(where))
         yield (*path, *inner), message
+
+
+def _far_times(record: Any, path: Path) -> Iterator[tuple[Path, datetime]]:
+    """The times in a record that another zone's calendar may not have."""
+    if isinstance(record, datetime):
+        if record.year not in _YEARS:
+            yield path, record
+    elif isinstance(record, msgspec.Struct):
+        for attribute, name in zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True):
+            yield from _far_times(getattr(record, attribute), (*path, name))
+    elif isinstance(record, dict):
+        for key, value in record.items():
+            yield from _far_times(value, (*path, str(key)))
+    elif isinstance(record, list | tuple):
+        for index, value in enumerate(record):
+            yield from _far_times(value, (*path, index))
 
 
 def _plain(data: Any, kind: Any) -> Any:

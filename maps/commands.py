@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from alerts.commands import Action, Command, Opening, Words
 from alerts.model import AwareTime, Severity, Text, Where
 from alerts.rules.policy import SHELVE_LONGEST, Operator, may
+from ioc.undecodable import UNDECODABLE
 from maps.live import Live
 from maps.picture import LOCAL
 from maps.signin import answer, operator_of, refuse
@@ -88,7 +89,7 @@ async def command(request: web.Request) -> web.Response:
         return refuse(403, "not-allowed")
     try:
         asked = _decode_request(await request.read())
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return refuse(400, "not-understood")
     if not may(operator.role, asked.action):
         return refuse(403, "not-allowed")

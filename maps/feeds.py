@@ -28,8 +28,10 @@ from aiokafka.errors import KafkaError
 
 from alerts.agencies import atom, cap
 from alerts.agencies.messages import AgencyAlert, Heartbeat, Message
+from alerts.believable import believed
 from alerts.rules.policy import Subscription
 from ioc.settings import Settings
+from ioc.undecodable import UNDECODABLE
 from streams.clients import client_arguments
 from streams.topics import Topics
 
@@ -66,8 +68,8 @@ class Channel:
     def take(self, value: bytes, appended_ms: int) -> None:
         """A record of the topic. One that cannot be read is passed over."""
         try:
-            message = _decode(value)
-        except msgspec.MsgspecError as error:
+            message = believed(_decode(value))
+        except UNDECODABLE as error:
             log.warning("a record of an agency's topic cannot be read: %s", error)
             return
         if isinstance(message, Heartbeat):

@@ -18,9 +18,11 @@ import msgspec
 from msgspec import Struct
 
 from alerts.alert import Alert
+from alerts.believable import believed
 from alerts.incident import HighWater, Incident
 from alerts.model import SEVERITIES, AwareTime, Severity
 from alerts.signals import Passed
+from ioc.undecodable import UNDECODABLE
 from maps.picture import LOCAL, REPORT_MS, Picture
 from streams.picturing import Frame, decode_frame
 
@@ -93,8 +95,8 @@ class History:
     def take_frame(self, value: bytes, appended_ms: int = 0) -> None:
         """Take a frame of ioc.picture. One that is older than the hours that are kept is left out."""
         try:
-            frame = decode_frame(value)
-        except msgspec.MsgspecError as error:
+            frame = believed(decode_frame(value))
+        except UNDECODABLE as error:
             self._refuse("a frame of ioc.picture", error)
             return
         minute = _ms(frame.time) // MINUTE_MS
@@ -116,8 +118,8 @@ class History:
     def take_alert(self, value: bytes) -> None:
         """Take a record of ioc.alert-changes, or of ioc.alerts."""
         try:
-            alert = _decode_alert(value)
-        except msgspec.MsgspecError as error:
+            alert = believed(_decode_alert(value))
+        except UNDECODABLE as error:
             self._refuse("an alert", error)
             return
         records = self._alerts.pop(alert.id, {})
@@ -130,8 +132,8 @@ class History:
     def take_incident(self, value: bytes) -> None:
         """Take a record of ioc.incidents: the last of an incident tells since when each alert belongs to it."""
         try:
-            id_ = _decode_incident(value).id
-        except msgspec.MsgspecError as error:
+            id_ = believed(_decode_incident(value)).id
+        except UNDECODABLE as error:
             self._refuse("an incident", error)
             return
         self._incidents.pop(id_, None)
@@ -321,8 +323,8 @@ def _said_by(located: Iterable[bytes], until_ms: int) -> list[bytes]:
     reports = []
     for value in located:
         try:
-            said = _decode_said(value)
-        except msgspec.MsgspecError:
+            said = believed(_decode_said(value))
+        except UNDECODABLE:
             continue
         time_ms = _ms(said.time)
         if time_ms > until_ms:

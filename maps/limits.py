@@ -120,6 +120,9 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
             return _last(refuse(413, "too-long"))
         except TimeoutError:
             return _last(refuse(408, "too-slow"))
+        except (ConnectionError, web.RequestPayloadError):
+            # It hung up in the middle, or its parts are none: nobody reads this.
+            return _last(refuse(400, "not-understood"))
     return await handler(request)
 
 

@@ -17,6 +17,7 @@ from geo.boundaries import BoundarySet
 from ioc.errors import UserError
 from ioc.scenarios import find_scenario
 from ioc.settings import Settings
+from ioc.undecodable import UNDECODABLE
 from maps.history import History, Moment, past_picture
 from maps.history_feed import HistoryFeed, latest_events, read_values
 from maps.picture import LOCAL, Picture
@@ -204,7 +205,7 @@ def _decode_into(values: list[bytes], kind: type[T], into: list[T]) -> None:
     for value in values:
         try:
             into.append(decode(value))
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             continue  # of another version of this program
 
 

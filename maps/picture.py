@@ -16,9 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from alerts.alert import Alert
+from alerts.believable import believed
 from alerts.commands import CommandOutcome
 from alerts.incident import Incident
 from alerts.model import SEVERITIES, AwareTime
+from ioc.undecodable import UNDECODABLE
 from maps.rate import AlarmRate
 from maps.sensors import RANKS, Listed, LocatedEvent, Sensor, Sensors
 from maps.views import alert_details, alert_view, comments_view, incident_view, is_aside, ms, outcome_view
@@ -128,8 +130,8 @@ class Picture:
             return
         try:
             alert = self._alert_decoder.decode(value)
-            view = alert_view(alert)
-        except msgspec.DecodeError as error:
+            view = alert_view(believed(alert))
+        except UNDECODABLE as error:
             self._refuse("ioc.alerts", error)
             return
         id_ = view["id"]
@@ -170,8 +172,8 @@ class Picture:
             self._forget_incident(key)
             return
         try:
-            view = incident_view(self._incident_decoder.decode(value))
-        except msgspec.DecodeError as error:
+            view = incident_view(believed(self._incident_decoder.decode(value)))
+        except UNDECODABLE as error:
             self._refuse("ioc.incidents", error)
             return
         id_ = view["id"]
@@ -206,8 +208,8 @@ class Picture:
     def apply_outcome(self, value: bytes) -> None:
         """Take a record of ioc.audit: what became of a command."""
         try:
-            view = outcome_view(self._outcome_decoder.decode(value))
-        except msgspec.DecodeError as error:
+            view = outcome_view(believed(self._outcome_decoder.decode(value)))
+        except UNDECODABLE as error:
             self._refuse("ioc.audit", error)
             return
         self._outcomes.append(view)
@@ -217,8 +219,8 @@ class Picture:
     def apply_configuration_error(self, value: bytes | None) -> None:
         """Take the record of ioc.config that says why a new configuration is not taken; None: it is good again."""
         try:
-            self._configuration_error = None if value is None else self._error_decoder.decode(value)
-        except msgspec.DecodeError as error:
+            self._configuration_error = None if value is None else believed(self._error_decoder.decode(value))
+        except UNDECODABLE as error:
             self._refuse("ioc.config", error)
             return
         self._touched = True
@@ -227,7 +229,8 @@ class Picture:
         """Take a record of ioc.located; one that ioc.picture kept is not counted again."""
         try:
             event = self._located_decoder.decode(value)
-        except msgspec.DecodeError as error:
+            believed(event.time)
+        except UNDECODABLE as error:
             self._refuse("ioc.located", error)
             return
         time_ms = ms(event.time)
@@ -262,7 +265,7 @@ class Picture:
             "time": time_ms,
             "category": event.category,
             "text": event.text[:TEXT_MAX],
-            "commune": place.commune,
+            "commune": place.commune or None,
             "commune_name": place.commune_name or None,
             "simulated": event.simulated,
         }
@@ -279,8 +282,8 @@ class Picture:
         for one that is read again after a restart.
         """
         try:
-            record = self._signal_decoder.decode(value)
-        except msgspec.DecodeError as error:
+            record = believed(self._signal_decoder.decode(value))
+        except UNDECODABLE as error:
             self._refuse("ioc.signals", error)
             return
         if record.kind != "passed" or record.time is None:

@@ -12,6 +12,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from alerts.rules.policy import Operator
+from ioc.undecodable import UNDECODABLE
 from maps.proxies import is_secure
 from maps.screens import PASS_SECONDS
 from maps.session import Access, TooManyAttempts, WrongPassword
@@ -72,7 +73,10 @@ def _is_own(request: web.Request) -> bool:
         return False
     if site is not None and site != "same-origin":
         return False
-    return origin is None or urlsplit(origin).netloc == request.host
+    try:
+        return origin is None or urlsplit(origin).netloc == request.host
+    except ValueError:  # no address at all
+        return False
 
 
 def token_of(request: web.Request) -> str:
@@ -103,7 +107,7 @@ async def sign_in(request: web.Request) -> web.Response:
         return refuse(403, "sign-in-off")
     try:
         asked = _decode_sign_in(await request.read())
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return refuse(400, "not-understood")
     try:
         token, operator = await access.sign_in(asked.id, asked.password, request.remote or "")

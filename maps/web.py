@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ioc.errors import UserError
 from ioc.ports import port_taken
@@ -59,6 +61,7 @@ WRITE_SECONDS = 5.0
 #: Seconds for requests that are open when the server ends; streams end first.
 SHUTDOWN_SECONDS = 1.0
 
+_log = logging.getLogger("aiohttp.server")
 _SHELL: web.AppKey[Shell] = web.AppKey("shell", Shell)
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
@@ -223,6 +226,11 @@ async def _events(request: web.Request) -> web.StreamResponse:
     return response
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error of the server is its own. What is no HTTP is answered, and would fill the log with traces."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
 def say_address(host: str, port: int, scheme: str = "http") -> None:
     """Print where the wall is, for people and for programs that start it."""
     sys.stdout.write(f"wall: {scheme}://{f'[{host}]' if ':' in host else host}:{port}/\n")
@@ -255,6 +263,7 @@ async def serve_wall(
         shutdown_timeout=SHUTDOWN_SECONDS,
         handle_signals=False,
     )
+    _log.addFilter(_is_ours)
     await runner.setup()
     try:
         try:

@@ -31,6 +31,7 @@ from alerts.model import Where
 from alerts.signals import Passed
 from ioc.errors import UserError
 from ioc.settings import Settings
+from ioc.undecodable import UNDECODABLE
 from streams.atlas import Atlas
 from streams.clients import client_arguments
 from streams.reaching import unreachable
@@ -103,7 +104,7 @@ def find_alert(settings: Settings, wanted: str) -> Found:
                 continue
             found.pop(id_, None)
             if record.value is not None:
-                with contextlib.suppress(msgspec.MsgspecError):
+                with contextlib.suppress(*UNDECODABLE):
                     found[id_] = Found(_decode_alert(record.value), record.partition)
     if wanted in found:
         return found[wanted]
@@ -130,7 +131,7 @@ def present(settings: Settings, partition: int) -> datetime:
     run = ""
     with _consumer(settings) as consumer:
         for record in _all_of(consumer, [tp], tail=SIGNALS_TAIL):
-            with contextlib.suppress(msgspec.MsgspecError):
+            with contextlib.suppress(*UNDECODABLE):
                 message = _decode_passed(record.value or b"")
                 passed[message.source] = message
                 run = message.run
@@ -177,7 +178,7 @@ def send_and_wait(
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             for record in consumer.poll(timeout_ms=200).get(tp, ()):
-                with contextlib.suppress(msgspec.MsgspecError):
+                with contextlib.suppress(*UNDECODABLE):
                     outcome = _decode_outcome(record.value or b"")
                     if outcome.command.id == command.id:
                         return outcome

@@ -28,6 +28,7 @@ from geo.registry import Registry
 from ioc.errors import UserError
 from ioc.operators import parse_operators
 from ioc.settings import Settings
+from ioc.undecodable import UNDECODABLE
 from streams.admin import ensure_agencies
 from streams.atlas import Atlas
 from streams.clients import client_arguments
@@ -144,6 +145,12 @@ def with_maps(
     """
     sheets = []
     for sheet in record.boundaries:
+        if any(bound is not None and not 1800 <= bound.year < 3000 for bound in (sheet.since, sheet.until)):
+            raise UserError(
+                f"the days of boundary set {sheet.ref} cannot be reckoned with",
+                f"{sheet.since} to {sheet.until}",
+                "correct its dates",
+            )
         found = shelf.find(sheet.ref)
         if found is None:
             raise MapMissing(sheet.ref, record.hash)
@@ -264,11 +271,13 @@ class Configurations:
         tp = TopicPartition(Topics.of(self._settings).config.name, 0)
         async with reader(self._settings, tp) as consumer:
             value = (await read_latest(consumer, tp)).get(CURRENT_KEY)
-        if value is None or (missing := await self.fetch(value.decode())):
-            if value is not None:
-                log.warning("the current configuration lacks %s", missing)
+        if value is None:
             return None
-        return self.known[value.decode()]
+        name = value.decode(errors="replace")
+        if missing := await self.fetch(name):
+            log.warning("the current configuration lacks %s", missing)
+            return None
+        return self.known[name]
 
     async def fetch(self, hash_: str) -> str:
         """Make a configuration known. Returns what is still missing for that, in words; empty where nothing is."""
@@ -281,7 +290,10 @@ class Configurations:
             value = (await read_latest(consumer, tp)).get(hash_.encode())
         if value is None:
             return f"configuration {hash_}, which ioc.config does not hold"
-        record = msgspec.json.decode(value, type=ConfigurationRecord)
+        try:
+            record = msgspec.json.decode(value, type=ConfigurationRecord)
+        except UNDECODABLE as error:
+            return f"configuration {hash_}, for what ioc.config holds under that name is none: {error}"
         # Reading polygons and a large inventory takes a while: not on the loop that answers the broker.
         made = await asyncio.to_thread(self._make, record)
         if isinstance(made, str):
@@ -300,3 +312,6 @@ class Configurations:
             )
         except MapMissing as missing:
             return f"{missing.what} of configuration {record.hash}: import it on this machine too"
+        except UserError as error:
+            # Whoever published it has checked it: so it was made by another version, or by nobody's program.
+            return f"configuration {record.hash} in a form that can be used: {error}"

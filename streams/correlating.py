@@ -18,11 +18,13 @@ from msgspec import Struct
 
 from alerts.agencies.messages import AgencyAlert, Message
 from alerts.alert import Alert
+from alerts.believable import believed
 from alerts.commands import Command, CommandOutcome
 from alerts.correlation import Correlation
 from alerts.incident import Incident
 from alerts.model import AwareTime
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
+from ioc.undecodable import UNDECODABLE
 from streams.configuration import Configuration
 from streams.decoding import RawRecord
 from streams.picturing import MINUTE, Frame, frame_key, frame_of, minutes_between
@@ -31,6 +33,10 @@ from streams.transactions import Effects
 
 #: How long frames are kept unless a setting says otherwise, hours.
 HISTORY_HOURS = 48
+
+#: What a record of ioc.signals may have: what comes of it is several times as long, and no more than the broker takes
+#: at once. Sense's and operators' records have a few thousand.
+RECORD_BYTES = 100_000
 
 FRONTIER_KEY = b"frontier"
 CONFIG_KEY = b"config"
@@ -129,8 +135,8 @@ class Correlating:
         held_before = set(self._held)
         for record in records:
             try:
-                message = _decode(record.value or b"")
-            except msgspec.MsgspecError:
+                message = _read(record)
+            except UNDECODABLE:
                 out.unreadable += 1
                 continue
             if isinstance(message, Passed):
@@ -241,13 +247,21 @@ class Correlating:
         out.effects.add(topic, self.partition, key, value)
 
 
+def _read(record: RawRecord) -> Record | Passed:
+    """Raises what `UNDECODABLE` names."""
+    value = record.value or b""
+    if len(value) > RECORD_BYTES:
+        raise msgspec.ValidationError(f"{len(value)} bytes are more than any record of ioc.signals has")
+    return believed(_decode(value))
+
+
 def _switch(record: RawRecord) -> Switch | None:
     # Most records are no switch: looking for the word is cheaper than decoding them twice.
     if b'"switch"' not in (record.value or b""):
         return None
     try:
-        message = _decode(record.value or b"")
-    except msgspec.MsgspecError:
+        message = _read(record)
+    except UNDECODABLE:
         return None
     return message if isinstance(message, Switch) else None
 

@@ -19,12 +19,15 @@ from kafka.errors import KafkaError
 from ioc.errors import UserError
 from ioc.metrics import CONFIGURATION_ERROR
 from ioc.settings import Settings
+from ioc.undecodable import UNDECODABLE
 from streams.clients import client_arguments
 from streams.configuration import (
     CURRENT_KEY,
     ERROR_KEY,
     ConfigurationFault,
+    ConfigurationRecord,
     configuration_files,
+    policy_of,
     publish_configuration,
 )
 from streams.topics import Topics
@@ -89,16 +92,28 @@ class CurrentConfiguration:
                 for record in consumer.poll(timeout_ms=500).get(tp, ()):
                     self._next = record.offset + 1
                     if record.key == CURRENT_KEY and record.value is not None:
-                        self._take(record.value.decode())
+                        self._take(record.value)
                 if time.monotonic() - self._looked >= LOOK_SECONDS:
                     self._look()
         finally:
             consumer.close()
 
-    def _take(self, hash_: str) -> None:
-        if hash_ != self.hash:
-            log.info("configuration %s takes effect with the next clock record", hash_)
-            self.hash = hash_
+    def _take(self, named: bytes) -> None:
+        """Name another configuration from now on, if it is there: else every worker would wait for it."""
+        hash_ = named.decode(errors="replace")
+        if hash_ == self.hash:
+            return
+        if fault := _fault(hash_, _latest(self._settings, named)):
+            self._tell(
+                UserError(
+                    "what ioc.config calls the current configuration cannot be used",
+                    f"{hash_[:40]!r}: {fault}",
+                    "change one of the configuration's files, which publishes them anew",
+                )
+            )
+            return
+        log.info("configuration %s takes effect with the next clock record", hash_)
+        self.hash = hash_
 
     def _look(self) -> None:
         """Publish the files anew where one of them has changed."""
@@ -149,16 +164,35 @@ def _stamps(settings: Settings) -> dict[str, tuple[int, int] | None]:
 
 def _in_force(settings: Settings) -> str | None:
     """Hash of the configuration that ioc.config calls the current one; None where there is none."""
+    named = _latest(settings, CURRENT_KEY)
+    if named is None or _fault(hash_ := named.decode(errors="replace"), _latest(settings, named)):
+        return None
+    return hash_
+
+
+def _fault(hash_: str, content: bytes | None) -> str:
+    """Why what ioc.config holds under a name is no configuration; empty where it is one."""
+    if content is None:
+        return "ioc.config holds nothing under that name"
+    try:
+        policy_of(msgspec.json.decode(content, type=ConfigurationRecord), f"rules of {hash_}")
+    except (*UNDECODABLE, UserError) as error:
+        return str(error)
+    return ""
+
+
+def _latest(settings: Settings, key: bytes) -> bytes | None:
+    """What ioc.config holds under a key now; None where that is nothing."""
     consumer = _reader(settings)
     tp = TopicPartition(Topics.of(settings).config.name, 0)
-    found: str | None = None
+    found: bytes | None = None
     try:
         consumer.assign([tp])
         end = consumer.end_offsets([tp])[tp]
         while consumer.position(tp) < end:
             for record in consumer.poll(timeout_ms=200).get(tp, ()):
-                if record.key == CURRENT_KEY:
-                    found = record.value.decode() if record.value else None
+                if record.key == key:
+                    found = record.value
         return found
     finally:
         consumer.close()

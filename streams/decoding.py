@@ -9,13 +9,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, Event
+from alerts.believable import EARLIEST, LATEST, YEARS
+from ioc.undecodable import UNDECODABLE, why
+from streams.identity import hash_in
+from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, Event, ReportEvent
 
 #: Characters of a bad record that its dead letter keeps.
 DEAD_LETTER_CHARACTERS = 4096
-
-#: What decoding raises: also where the bytes are no text, and where values lie too deep in one another.
-UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 _key = attrgetter("key")
@@ -44,6 +44,18 @@ def clock_indices(records: Sequence[RawRecord]) -> list[int]:
     return indices
 
 
+_decode_clock = msgspec.json.Decoder(Clock).decode
+
+
+def clock_of(value: bytes | None) -> Clock | None:
+    """What a record with the key `CLOCK_KEY` says; None for a damaged one, which nobody believes."""
+    try:
+        clock = _decode_clock(value or b"")
+    except UNDECODABLE:
+        return None
+    return clock if EARLIEST <= clock.clock <= LATEST else None
+
+
 class RawDecoder:
     """Decodes the records of one raw partition, one after the other: it follows the partition's time."""
 
@@ -51,18 +63,12 @@ class RawDecoder:
         self._stream, self._topic, self._partition = stream, topic, partition
         self._future = future_tolerance
         self._event = msgspec.json.Decoder(EVENTS[stream]).decode
-        self._clock = msgspec.json.Decoder(Clock).decode
         self._identifiers = IDENTIFIERS[stream]
         self._others = tuple(name for name in self._identifiers if name not in ("id", "source"))
 
     def clock(self, record: RawRecord) -> Clock | None:
         """The clock record that this is; None where it is something else."""
-        if record.key != CLOCK_KEY or record.value is None:
-            return None
-        try:
-            return self._clock(record.value)
-        except UNDECODABLE:
-            return None
+        return clock_of(record.value) if record.key == CLOCK_KEY else None
 
     def decode(self, record: RawRecord, now: datetime | None) -> Event | Clock | DeadLetter | None:
         """What the record is, at the time `now` of the last clock record before it (None before the first).
@@ -75,12 +81,17 @@ class RawDecoder:
         try:
             event: Event = self._event(record.value or b"")
         except UNDECODABLE as error:
-            return self._dead("undecodable", str(error), record)
+            return self._dead("undecodable", why(error), record)
         for name in self._identifiers:
             if _has_controls(getattr(event, name)):
                 return self._dead("undecodable", f"control characters - at `$.{name}`", record)
+        if not EARLIEST <= event.time <= LATEST:
+            detail = f"{event.time.isoformat()} is not in the years {YEARS[0]} to {YEARS[-1]} - at `$.time`"
+            return self._dead("undecodable", detail, record)
         if now is not None and event.time - now > self._future:
             return self._dead("future", f"{event.time.isoformat()} is after {now.isoformat()}", record)
+        if isinstance(event, ReportEvent):
+            event.reporter_hash = hash_in(record.value or b"")
         return event
 
     def decode_all(
@@ -110,20 +121,23 @@ class RawDecoder:
         except UNDECODABLE:
             return [self.decode(record, now) for record in records]
         decoded: list[Event | Clock | DeadLetter | None] = []
-        zone, latest = None, None
+        zone, earliest, latest = None, EARLIEST, LATEST if now is None else now + self._future
         for record, event in zip(records, events, strict=True):
             time = event.time
-            if now is not None and time.tzinfo is not zone:
+            if time.tzinfo is not zone:
                 # Times of one zone are compared twenty times as fast as those of two.
-                zone, latest = time.tzinfo, (now + self._future).astimezone(time.tzinfo)
+                zone = time.tzinfo
+                earliest, latest = earliest.astimezone(zone), latest.astimezone(zone)
             if (
-                (latest is not None and time > latest)
+                not earliest <= time <= latest
                 or not event.id.isprintable()
                 or not event.source.isprintable()
                 or (self._others and not all(getattr(event, name).isprintable() for name in self._others))
             ):
                 decoded.append(self.decode(record, now))
             else:
+                if type(event) is ReportEvent:
+                    event.reporter_hash = hash_in(record.value or b"")
                 decoded.append(event)
         return decoded
 

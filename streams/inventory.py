@@ -32,6 +32,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from alerts.believable import GREATEST
 from alerts.model import AwareTime, Plausibility, Source, Threshold
 from ioc.yamlfile import Document, Duration, Problems
 from ioc.yamlfile import Path as Part
@@ -234,6 +235,11 @@ def _check_plausible(
 def _check_thresholds(problems: Problems, part: Part, specs: list[ThresholdSpec]) -> None:
     found: list[Threshold] = []
     for index, spec in enumerate(specs):
+        # Written so that .nan fails too: nothing is above it, and its level would never be reached.
+        if not abs(spec.value) <= GREATEST:
+            problems.add(
+                (*part, index, "value"), f"{spec.value} is no threshold", "write a number such as 2.0"
+            )
         threshold = spec.threshold()
         if threshold.since and threshold.until and threshold.since >= threshold.until:
             problems.add(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Container, Coroutine, Mapping
@@ -19,10 +19,12 @@ from aiokafka.structs import TopicPartition
 
 from ioc.errors import UserError
 from ioc.settings import Settings
+from ioc.undecodable import UNDECODABLE
 from streams.clients import client_arguments
-from streams.decoding import UNDECODABLE
+from streams.decoding import clock_of
 from streams.repair import Letter, LetterId
 from streams.schemas import CLOCK_KEY, Clock, DeadLetter, Replayed
+from streams.stopping import stop
 from streams.topics import Topic, Topics
 
 #: Records of a raw partition that are read at first for its last clock record; eight times as many each further time.
@@ -30,11 +32,14 @@ CLOCK_TAIL = 1_000
 #: Seconds without a record after which a broker that should have some counts as lost.
 PATIENCE = 30.0
 
+#: Kinds of faults that are told apart, and keys that are kept of each.
+FAULTS_MAX, FAULT_KEYS = 500, 4
+
 T = TypeVar("T")
 
+_NUMBERS = re.compile(r"-?\d[\d.:T+-]*")
 _decode_letter = msgspec.json.Decoder(DeadLetter).decode
 _decode_mark = msgspec.json.Decoder(Replayed).decode
-_decode_clock = msgspec.json.Decoder(Clock).decode
 
 #: Called now and then with how many of how many records of ioc.deadletter were read.
 Progress = Callable[[int, int], None]
@@ -63,6 +68,24 @@ class Wanted:
 
 
 @dataclass
+class Fault:
+    """Letters with the same thing wrong, but for numbers."""
+
+    count: int = 0
+    #: The last of them.
+    id: LetterId | None = None
+    #: Keys of some of their records.
+    keys: dict[bytes, None] = field(default_factory=dict)
+
+    def take(self, letter: Letter) -> None:
+        """One more."""
+        self.count += 1
+        self.id = letter.id
+        if letter.key is not None and len(self.keys) < FAULT_KEYS:
+            self.keys[letter.key] = None
+
+
+@dataclass
 class Found:
     """What was found of the letters that are wanted."""
 
@@ -70,6 +93,8 @@ class Found:
     letters: dict[LetterId, Letter] = field(default_factory=dict)
     #: How many there are by stream and reason, also beyond the limit.
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    #: The same by stream, reason and what is wrong, without numbers; all beyond `FAULTS_MAX` under one.
+    faults: dict[tuple[str, str, str], Fault] = field(default_factory=dict)
     #: The last replay of each letter of any kind that was replayed.
     marks: dict[LetterId, Replayed] = field(default_factory=dict)
     #: How many of those counted were replayed.
@@ -140,11 +165,21 @@ class Search:
         if id.offset not in counted:
             counted.add(id.offset)
             self._found.counts[id.stream, letter.reason] += 1
+            self._fault(letter).take(letter)
         elif id not in letters:
             return  # told once more, as when the log is judged again, and beyond the limit
         letters[id] = letter
         if limit is not None and len(letters) > limit:
             letters.pop(next(iter(letters)) if self._wanted.newest else id)
+
+    def _fault(self, letter: Letter) -> Fault:
+        faults = self._found.faults
+        # The decoder quotes what it expected, and where: only numbers tell two letters apart. The future is one kind.
+        wrong = "" if letter.reason == "future" else _NUMBERS.sub("N", letter.detail)
+        kind = (letter.id.stream, letter.reason, wrong)
+        if kind not in faults and len(faults) >= FAULTS_MAX:
+            kind = ("–", "–", "others")
+        return faults.setdefault(kind, Fault())
 
     def found(self) -> Found:
         """What was found so far."""
@@ -192,11 +227,11 @@ async def _letters(
     consumer: AIOKafkaConsumer, topic: str, since: datetime | None, progress: Progress | None
 ) -> AsyncIterator[ConsumerRecord]:
     tp = TopicPartition(topic, 0)
-    first, end = await _bounds(consumer, tp)
+    first, end = await bounds(consumer, tp)
     if since is not None:
         at = (await consumer.offsets_for_times({tp: int(since.timestamp() * 1000)}))[tp]
         first = end if at is None else at.offset
-    async for record in _between(consumer, tp, first, end):
+    async for record in between(consumer, tp, first, end):
         if progress is not None:
             progress(record.offset - first, end - first)
         yield record
@@ -208,11 +243,11 @@ async def fetch_raw(consumer: AIOKafkaConsumer, topics: Topics, letter: LetterId
     if letter.partition >= topic.partitions:
         return None
     tp = TopicPartition(topic.name, letter.partition)
-    first, end = await _bounds(consumer, tp)
+    first, end = await bounds(consumer, tp)
     if not first <= letter.offset < end:
         return None
     try:
-        records = [record async for record in _between(consumer, tp, letter.offset, letter.offset + 1)]
+        records = [record async for record in between(consumer, tp, letter.offset, letter.offset + 1)]
     except OffsetOutOfRangeError:
         return None  # retention was quicker
     return (records[0].value or b"") if records else None
@@ -223,22 +258,22 @@ async def last_clocks(consumer: AIOKafkaConsumer, topic: Topic) -> dict[int, Clo
     clocks: dict[int, Clock] = {}
     for partition in range(topic.partitions):
         tp = TopicPartition(topic.name, partition)
-        first, end = await _bounds(consumer, tp)
+        first, end = await bounds(consumer, tp)
         begin, size = end, CLOCK_TAIL
         while partition not in clocks and begin > first:
             begin, until, size = max(first, begin - size), begin, size * 8
-            async for record in _between(consumer, tp, begin, until):
-                if record.key == CLOCK_KEY:
-                    with contextlib.suppress(*UNDECODABLE):
-                        clocks[partition] = _decode_clock(record.value or b"")
+            async for record in between(consumer, tp, begin, until):
+                if record.key == CLOCK_KEY and (clock := clock_of(record.value)) is not None:
+                    clocks[partition] = clock
     return clocks
 
 
-async def _bounds(consumer: AIOKafkaConsumer, tp: TopicPartition) -> tuple[int, int]:
+async def bounds(consumer: AIOKafkaConsumer, tp: TopicPartition) -> tuple[int, int]:
+    """The first offset of a partition, and the one after its last."""
     return (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
 
 
-async def _between(
+async def between(
     consumer: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int
 ) -> AsyncIterator[ConsumerRecord]:
     """The committed records of a partition from an offset to before another.
@@ -279,4 +314,4 @@ async def client(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     try:
         yield consumer
     finally:
-        await consumer.stop()
+        await stop(consumer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import msgspec
@@ -20,10 +20,12 @@ from alerts.model import Source
 from alerts.rules.kinds import LadderRule, RateRule, Rule, SilenceRule
 from ioc.errors import UserError
 from ioc.settings import Settings
+from ioc.undecodable import UNDECODABLE
 from streams.clients import client_arguments
 from streams.configuration import CURRENT_KEY, ERROR_KEY, ConfigurationRecord, policy_of
 from streams.inventory import parse_inventory
 from streams.sensing import PARTITION_KEY, PartitionState
+from streams.stopping import stop
 from streams.topics import STREAMS, Topics
 
 log = logging.getLogger(__name__)
@@ -98,7 +100,7 @@ async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     try:
         yield consumer
     finally:
-        await consumer.stop()
+        await stop(consumer)
 
 
 async def _changes(log_: _Log, topics: Topics, name: str) -> list[Alert]:
@@ -107,7 +109,9 @@ async def _changes(log_: _Log, topics: Topics, name: str) -> list[Alert]:
     async for record in log_.read(topic.name, topic.partitions):
         id_ = (record.key or b"").decode(errors="replace")
         if id_.startswith(name) and record.value is not None:
-            found.setdefault(id_, []).append(_decode_alert(record.value))
+            with suppress(*UNDECODABLE):  # what no version of this program wrote is nobody's change
+                change = _decode_alert(record.value)
+                found.setdefault(id_, []).append(change)
     if not found:
         raise UserError(
             f"no alert is called {name}",
@@ -153,7 +157,7 @@ def _configuration(hash_: bytes, content: bytes) -> tuple[ConfigurationRecord | 
     try:
         configuration = _decode_configuration(content)
         return configuration, policy_of(configuration, f"rules of {name}").ruleset.rules
-    except (msgspec.MsgspecError, UserError) as error:
+    except (*UNDECODABLE, UserError) as error:
         log.warning("configuration %s is not read: %s", name, error)
         return None, ()
 
@@ -200,7 +204,10 @@ async def _siblings(log_: _Log, topics: Topics, alert: Alert) -> list[Alert]:
     latest: dict[bytes, bytes | None] = {}
     async for record in log_.read(topics.alerts.name, topics.alerts.partitions):
         latest[record.key] = record.value
-    found = [_decode_alert(value) for value in latest.values() if value is not None]
+    found = []
+    for value in latest.values():
+        with suppress(*UNDECODABLE):
+            found.append(_decode_alert(value or b""))
     area = set(alert.area)
     return sorted(
         (
@@ -218,9 +225,10 @@ async def _siblings(log_: _Log, topics: Topics, alert: Alert) -> list[Alert]:
 async def _outcomes(log_: _Log, topics: Topics, id_: str) -> list[CommandOutcome]:
     found = []
     async for record in log_.read(topics.audit.name, topics.audit.partitions):
-        outcome = _decode_outcome(record.value)
-        if id_ in (outcome.alert, outcome.command.alert):
-            found.append(outcome)
+        with suppress(*UNDECODABLE):
+            outcome = _decode_outcome(record.value or b"")
+            if id_ in (outcome.alert, outcome.command.alert):
+                found.append(outcome)
     return found
 
 
@@ -231,7 +239,8 @@ async def _messages(log_: _Log, topics: Topics, id_: str) -> list[AgencyAlert]:
         topic = topics.agency(name.removeprefix(prefix))
         async for record in log_.read(topic.name, topic.partitions):
             if record.key == id_.encode() and record.value is not None:
-                message = _decode_message(record.value)
-                if isinstance(message, AgencyAlert):
-                    found.append(message)
+                with suppress(*UNDECODABLE):
+                    message = _decode_message(record.value)
+                    if isinstance(message, AgencyAlert):
+                        found.append(message)
     return sorted(found, key=lambda message: message.sent)

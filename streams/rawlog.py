@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
-import msgspec
 from aiokafka.errors import KafkaError as AsyncKafkaError
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from ioc.settings import Settings
 from streams.clients import client_arguments
+from streams.decoding import clock_of
 from streams.schemas import CLOCK_KEY, Clock
 from streams.topics import Topics
 
@@ -203,6 +203,6 @@ def _clocks(
     while any(consumer.position(tp) < ends[tp] for tp in starts):
         for tp, records in consumer.poll(timeout_ms=200).items():
             for record in records:
-                if record.key == CLOCK_KEY:
-                    found[tp] = msgspec.json.decode(record.value, type=Clock)
+                if record.key == CLOCK_KEY and (clock := clock_of(record.value)) is not None:
+                    found[tp] = clock
     return found

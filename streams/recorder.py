@@ -30,7 +30,7 @@ from ioc.wholefile import whole_file
 from streams.clients import client_arguments
 from streams.cuts import Merge, Step
 from streams.decoding import RawDecoder, RawRecord
-from streams.recording import clock_text, event_text, raw_text
+from streams.recording import clock_text, event_text, is_nested_deeply, raw_text
 from streams.recording_index import (
     Configurations,
     Held,
@@ -43,6 +43,7 @@ from streams.recording_index import (
 )
 from streams.schemas import CLOCK_KEY, Clock, DeadLetter
 from streams.seeking import offsets_before
+from streams.stopping import stop
 from streams.topics import STREAMS, Topics
 from streams.transactions import read_latest, reader
 
@@ -195,8 +196,9 @@ class Encoder:
         if event is None or isinstance(event, DeadLetter):
             key = (record.key or b"").decode(errors="replace")
             return None if personal else raw_text(self.stream, at, key, value)
-        if personal or not _is_text(value):
-            # Only what the schema knows: what else a report holds may say who sent it.
+        if personal or not _is_text(value) or is_nested_deeply(value):
+            # Only what the schema knows: what else a report holds may say who sent it, and in a line of the recording
+            # nobody could read it.
             value = msgspec.json.encode(event)
         elif b"\n" in value or b"\r" in value:
             value = msgspec.json.format(value, indent=-1)
@@ -347,4 +349,4 @@ async def _consumer(settings: Settings, partitions: list[TopicPartition]) -> Asy
             consumer.seek(tp, 0)
         yield consumer
     finally:
-        await consumer.stop()
+        await stop(consumer)

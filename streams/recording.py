@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from alerts.model import AwareTime
 from ioc.errors import UserError
+from ioc.undecodable import UNDECODABLE, why
 from streams.topics import STREAMS
 
 
@@ -80,6 +82,14 @@ class _Head(Struct):
     time: AwareTime
 
 
+#: Bytes of a line: a record of Kafka's default size, each of its signs written as a code, and what stands around it.
+LINE_MAX = 8 << 20
+
+#: An event has two, and whatever else a device may say a few more.
+NESTED_MAX = 100
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+_BRACKET = re.compile(rb"[][{}]")
+
 _line = msgspec.json.Decoder(_Any)
 _head = msgspec.json.Decoder(_Head)
 _encode = msgspec.json.encode
@@ -101,7 +111,10 @@ def read_recording(path: Path, *, offset: int = 0) -> Iterator[Line]:
             lines.seek(offset)
             if path.suffix == ".gz":
                 lines = stack.enter_context(gzip.GzipFile(fileobj=lines))
-            for number, text in enumerate(lines, 1):  # noqa: B007 - said in errors
+            while text := lines.readline(LINE_MAX + 1):
+                number += 1
+                if len(text) > LINE_MAX:
+                    raise _Bad(f"longer than {LINE_MAX} bytes")
                 line = _parse(text)
                 if isinstance(line, ClockLine):
                     if last is not None and line.clock <= last:
@@ -151,6 +164,22 @@ def raw_text(stream: str, at: datetime, key: str, value: bytes) -> bytes:
     return _encode(content) + b"\n"
 
 
+def is_nested_deeply(value: bytes | msgspec.Raw) -> bool:
+    """Whether more than `NESTED_MAX` values of a JSON text lie in one another.
+
+    How many a parser can follow depends on who calls it: what one could read, the next could not.
+    """
+    text = bytes(value)
+    if text.count(b"[") + text.count(b"{") <= NESTED_MAX:
+        return False
+    depth = 0
+    for sign in _BRACKET.findall(_STRING.sub(b"", text)):
+        depth += 1 if sign in b"[{" else -1
+        if depth > NESTED_MAX:
+            return True
+    return False
+
+
 class _Bad(Exception):
     """Why a line is not of the format."""
 
@@ -158,10 +187,10 @@ class _Bad(Exception):
 def _parse(text: bytes) -> Line:
     try:
         found = _line.decode(text)
-    except msgspec.MsgspecError as error:
-        raise _Bad(str(error)) from None
     except UnicodeDecodeError as error:
         raise _Bad(f"not UTF-8: {error}") from None
+    except UNDECODABLE as error:
+        raise _Bad(why(error)) from None
     raw = _raw(found)
     if found.clock is not None:
         if found.stream is not None or found.event or raw is not None:
@@ -175,10 +204,14 @@ def _parse(text: bytes) -> Line:
         if found.key is None or found.event:
             raise _Bad("a raw record has a key and no event")
         return RawLine(found.stream, found.at, found.key, raw)
+    if is_nested_deeply(found.event):
+        raise _Bad(f"event: more than {NESTED_MAX} values in one another")
     try:
         head = _head.decode(found.event)
-    except msgspec.MsgspecError as error:
-        raise _Bad(f"event: {error}; a record that is no valid event is written as `key` and `raw`") from None
+    except UNDECODABLE as error:
+        raise _Bad(
+            f"event: {why(error)}; a record that is no valid event is written as `key` and `raw`"
+        ) from None
     return EventLine(found.stream, found.at, head.source, head.time, bytes(found.event))
 
 

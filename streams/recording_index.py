@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from alerts.model import AwareTime
 from ioc.errors import UserError
+from ioc.undecodable import UNDECODABLE
 from ioc.wholefile import whole_file
 from streams.recording import ClockLine, Line, read_recording
 
@@ -105,7 +106,7 @@ def load_index(recording: Path) -> Index | None:
         same = fingerprint(recording) == (index.size, index.hash)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, *UNDECODABLE) as error:
         log.warning("%s is not usable, and is left alone: %s", path, error)
         return None
     if not same:
@@ -124,7 +125,7 @@ def load_configurations(recording: Path) -> dict[str, bytes]:
         found = msgspec.json.decode(path.read_bytes(), type=Configurations)
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, *UNDECODABLE) as error:
         raise UserError(
             "the configurations of the recording cannot be read",
             f"{path}: {error}",

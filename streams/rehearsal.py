@@ -10,6 +10,7 @@ import msgspec
 
 from ioc.errors import UserError
 from ioc.settings import Settings
+from ioc.undecodable import UNDECODABLE
 from streams.configuration import Configuration, ConfigurationRecord
 from streams.offline import Result, judge
 from streams.recording import ClockLine, RawLine
@@ -84,7 +85,7 @@ def recorded_configuration(recording: Path) -> ConfigurationRecord | None:
         return None
     try:
         return msgspec.json.decode(content, type=ConfigurationRecord)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise UserError(
             "the configuration of the recording cannot be used",
             str(error),

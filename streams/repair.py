@@ -13,7 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from streams.decoding import DEAD_LETTER_CHARACTERS, UNDECODABLE, RawDecoder
+from alerts.believable import YEARS
+from ioc.undecodable import UNDECODABLE, why
+from streams.decoding import DEAD_LETTER_CHARACTERS, RawDecoder
 from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter
 from streams.topics import Topic, partition_of
 
@@ -178,6 +180,8 @@ def fault(stream: str, value: bytes) -> str:
     try:
         event = msgspec.json.decode(value, type=EVENTS[stream])
     except UNDECODABLE as error:
-        return str(error)
+        return why(error)
+    if event.time.year not in YEARS:
+        return f"{event.time.isoformat()} is not in the years {YEARS[0]} to {YEARS[-1]} - at `$.time`"
     bad = [name for name in IDENTIFIERS[stream] if not getattr(event, name).isprintable()]
     return f"signs that cannot be printed - at `$.{bad[0]}`" if bad else ""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from alerts.believable import GREATEST
 from alerts.model import AwareTime
 
 #: Key of a clock record in a raw partition; no source may be called so.
@@ -20,6 +21,13 @@ CLOCK_KEY = b"\x00clock"
 Identifier = Annotated[
     str, Meta(min_length=1, max_length=200, extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]+$"})
 ]
+
+
+#: A number that can be reckoned with: sums of many stay numbers. Nothing that is measured comes near.
+Measure = Annotated[float, Meta(ge=-GREATEST, le=GREATEST)]
+
+#: A word that a device says of itself: no reading comes with a longer one.
+Word = Annotated[str, Meta(max_length=200)]
 
 
 class Event(Struct, kw_only=True, omit_defaults=True):
@@ -37,51 +45,54 @@ class Event(Struct, kw_only=True, omit_defaults=True):
     #: Made by a simulation; everything made from it says so too.
     simulated: bool = False
     #: Names the replay that published it; empty on a live system.
-    run: str = ""
+    run: Word = ""
 
 
 class TrafficEvent(Event, kw_only=True, omit_defaults=True):
     """A traffic sensor's count over its interval."""
 
     #: Mean speed, km/h.
-    speed_kmh: float | None = None
+    speed_kmh: Measure | None = None
     #: Vehicles per hour.
-    flow_vph: float | None = None
+    flow_vph: Measure | None = None
     #: Share of the interval in which the sensor was covered, 0 to 1.
-    occupancy: float | None = None
+    occupancy: Measure | None = None
 
 
 class FloodEvent(Event, kw_only=True, omit_defaults=True):
     """A gauge's reading of water, rain or salt."""
 
     #: Water level above `datum`, metres.
-    level_m: float | None = None
-    datum: str | None = None
+    level_m: Measure | None = None
+    datum: Word | None = None
     #: Rain since the last reading, millimetres.
-    rain_mm: float | None = None
+    rain_mm: Measure | None = None
     #: Water above the road's surface, metres.
-    road_depth_m: float | None = None
+    road_depth_m: Measure | None = None
     #: Salinity, parts per thousand.
-    salinity_permille: float | None = None
+    salinity_permille: Measure | None = None
 
 
 class CameraEvent(Event, kw_only=True, omit_defaults=True):
     """What a camera's analytics saw."""
 
     #: What was seen, such as vehicle_queue.
-    kind: str
+    kind: Word
     #: 0 to 1, the camera's own.
-    confidence: float | None = None
-    count: float | None = None
+    confidence: Measure | None = None
+    count: Measure | None = None
 
 
 class ReportEvent(Event, kw_only=True, omit_defaults=True):
-    """A citizen's report. `reporter` stays on the raw topic and is not decoded here: nothing downstream has it."""
+    """A citizen's report. `reporter` (`streams.identity`) stays on the raw topic: nothing downstream has it."""
 
     category: Identifier
     #: Hostile until proven otherwise: shown as text, never as markup.
     text: Annotated[str, Meta(max_length=4000)] = ""
     #: References, never contents.
+    #: Which reporter it was, as a hash with his key: the same for the reports of some days. `RawDecoder` makes it of
+    #: `reporter`; whatever else a record says here is not believed.
+    reporter_hash: Word = ""
     attachments: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=20)] = []
 
 
@@ -113,9 +124,9 @@ class Clock(Struct, kw_only=True, omit_defaults=True):
 
     clock: AwareTime
     #: Hash of the configuration in ioc.config.
-    config: str
+    config: Word
     #: Names the replay; empty on a live system.
-    run: str = ""
+    run: Word = ""
 
 
 class Place(Struct, kw_only=True, omit_defaults=True):

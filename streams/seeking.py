@@ -8,16 +8,14 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 
-import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from streams.schemas import CLOCK_KEY, Clock
+from streams.decoding import clock_of
+from streams.schemas import CLOCK_KEY
 
 #: Offsets that are rather read than halved.
 NEAR = 4000
-
-_clock = msgspec.json.Decoder(Clock).decode
 
 
 async def offsets_before(
@@ -59,11 +57,10 @@ async def _next_clocks(
     while looking and not stop.is_set():
         for tp, records in (await consumer.getmany(*looking, timeout_ms=200)).items():
             for record in records:
-                if record.key == CLOCK_KEY and record.value is not None and record.offset < ends[tp]:
-                    try:
-                        clock = _clock(record.value)
-                    except msgspec.MsgspecError:
-                        continue  # damaged: it is not believed
+                if record.key == CLOCK_KEY and record.offset < ends[tp]:
+                    clock = clock_of(record.value)
+                    if clock is None:
+                        continue
                     found[tp] = (record.offset, clock.clock)
                     looking.discard(tp)
                     break

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import UNSET, Struct
 
+from alerts.believable import on_earth
 from alerts.conditions.subject import SourceState
 from alerts.model import Doubt, Where
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
@@ -17,6 +18,10 @@ from streams.topics import Topics, partition_of
 from streams.transactions import Effects
 
 _encode = msgspec.json.encode
+
+#: A record's key is its source's id, which has at most 200 characters. With a longer one a dead letter could be more
+#: than the broker takes, and its partition would stand still there.
+KEY_BYTES = 800
 
 
 class Ending(Struct, frozen=True):
@@ -42,6 +47,8 @@ class Outcome:
     doubted: Counter[str] = field(default_factory=Counter)
     #: Values that came after the sums of their minute were told.
     left_out: int = 0
+    #: Reports that say in plain words who sent them.
+    unsealed: int = 0
     signals: Counter[str] = field(default_factory=Counter)
     touched: dict[str, None] = field(default_factory=dict)
 
@@ -60,6 +67,8 @@ class Writer:
         """An event that could not be used."""
         out.events += 1
         out.dead[letter.reason] += 1
+        if key is not None and len(key) > KEY_BYTES:
+            key = None
         out.effects.add(self._topics.dead_letters.name, 0, key, _encode(letter))
 
     def ending(self, place: Place) -> Ending:
@@ -122,7 +131,9 @@ def known(value: object) -> str | None:
 
 
 def where_of(lon: float | None, lat: float | None, place: Place) -> Where:
-    """A place as alerts name it."""
+    """A place as alerts name it. Numbers that are no point on Earth, such as swapped ones, are none there."""
+    if not on_earth(lon, lat):
+        lon = lat = None
     return Where(
         lon=lon,
         lat=lat,

@@ -26,10 +26,11 @@ from alerts.signals import Passed, Signal, Switch
 from streams.atlas import Atlas
 from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord, clock_indices
+from streams.identity import is_unsealed
 from streams.occurrences import Counted
 from streams.picturing import SourcePicture
 from streams.routine import Routine
-from streams.schemas import EVENTS, MEASURES, Clock, DeadLetter, Event, Place
+from streams.schemas import CLOCK_KEY, EVENTS, MEASURES, Clock, DeadLetter, Event, Place
 from streams.sensed import Outcome, Writer, where_of
 from streams.sums import MinuteSums
 from streams.switching import Side, switch
@@ -153,6 +154,10 @@ class Sensing:
                     self._judge(stretch, configurations, out)
                     stretch = []
         out.events += events
+        if self.stream == "report":
+            out.unsealed += sum(
+                is_unsealed(record.value or b"") for record in records if record.key != CLOCK_KEY
+            )
         self._judge(stretch, configurations, out)
         if clocks:
             state = self.state

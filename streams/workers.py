@@ -32,6 +32,8 @@ from streams.worker import Worker
 log = logging.getLogger(__name__)
 
 _timestamp = attrgetter("timestamp")
+#: Seconds between warnings of reports that name their reporter.
+WARN_SECONDS = 60.0
 
 
 class SenseProcessor:
@@ -39,6 +41,7 @@ class SenseProcessor:
 
     def __init__(self, of: Sensing, configurations: Configurations, health: Health) -> None:
         self._sensing, self._configurations, self._health = of, configurations, health
+        self._unsealed, self._warn_at = 0, 0.0
 
     @property
     def clock(self) -> float | None:
@@ -69,6 +72,16 @@ class SenseProcessor:
             for label, count in counts.items():
                 counter.labels(stream, label).inc(count)
         metrics.SUMS_LEFT_OUT.labels(stream).inc(out.left_out)
+        if out.unsealed:
+            metrics.UNSEALED_REPORTS.inc(out.unsealed)
+            self._unsealed += out.unsealed
+        if self._unsealed and time.monotonic() >= self._warn_at:
+            unsealed, self._unsealed, self._warn_at = self._unsealed, 0, time.monotonic() + WARN_SECONDS
+            log.warning(
+                "%d reports of %s/%d name their reporter in plain words: nothing of that goes on, but the raw topic "
+                "keeps it; whoever feeds it must seal (see ioc privacy seal)",
+                *(unsealed, self._sensing.topic, self._sensing.partition),
+            )
         partition = str(self._sensing.partition)
         metrics.MISPLACED.labels(self._sensing.topic, partition).set(self._sensing.misplaced)
         now = time.time()

@@ -133,11 +133,13 @@ def _from_file(file: Path) -> AgencyAlert:
     import msgspec
 
     from alerts.agencies.messages import AgencyAlert
+    from alerts.believable import believed
+    from ioc.undecodable import UNDECODABLE
 
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return msgspec.json.decode(content, type=AgencyAlert)
-    except (OSError, msgspec.MsgspecError) as error:
+        return believed(msgspec.json.decode(content, type=AgencyAlert))
+    except (OSError, *UNDECODABLE) as error:
         raise UserError("no message can be read", f"{file}: {error}", "give one message as JSON") from None
 
 
@@ -146,6 +148,8 @@ def _from_broker(settings: Settings, agency: str, what: str) -> AgencyAlert:
     from kafka import TopicPartition
 
     from alerts.agencies.messages import AgencyAlert, Message
+    from alerts.believable import believed
+    from ioc.undecodable import UNDECODABLE
     from streams.topics import Topics
 
     topic, found = Topics.of(settings).agency(agency), None
@@ -156,7 +160,10 @@ def _from_broker(settings: Settings, agency: str, what: str) -> AgencyAlert:
         while any(reader.position(one) < ends[one] for one in partitions):
             for records in reader.poll(timeout_ms=500).values():
                 for record in records:
-                    message = msgspec.json.decode(record.value, type=Message)
+                    try:
+                        message = believed(msgspec.json.decode(record.value or b"", type=Message))
+                    except UNDECODABLE:
+                        continue  # no message of this program: whoever reads on passes over it too
                     if isinstance(message, AgencyAlert) and what in (message.identifier, message.alert.id):
                         found = message
     if found is None:

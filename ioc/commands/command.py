@@ -188,6 +188,7 @@ def _ask(
 
     import msgspec
 
+    from alerts.believable import believed
     from alerts.commands import Command
     from streams.commanding import new_command_id, send_and_wait
 
@@ -200,7 +201,7 @@ def _ask(
         **more,
     }
     try:
-        command = msgspec.convert(written, Command)
+        command = believed(msgspec.convert(written, Command))
     except msgspec.ValidationError as error:
         raise UserError("the command is not usable", str(error), "see ioc command --help") from None
     outcome = send_and_wait(settings, command, partition, wait)

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ioc.commands.tables import columns
+from ioc.undecodable import UNDECODABLE
 from streams.deadletters import Outcome
-from streams.decoding import UNDECODABLE
 from streams.letters import Found
 from streams.repair import Letter, Ready, Refused
 from streams.schemas import Replayed
@@ -36,7 +36,7 @@ _HINTS = (
         "add what is missing: --set {field}=VALUE",
     ),
     (
-        "RFC3339|`datetime`",
+        "RFC3339|`datetime`|in the years",
         "viết thời điểm kèm múi giờ: --set {field}=2025-10-08T17:20:00+07:00",
         "write the time with its zone: --set {field}=2025-10-08T17:20:00+07:00",
     ),
@@ -113,7 +113,7 @@ def letter_lines(
 ) -> list[str]:
     """All that is known of a letter; `record` is its content where that is to be shown."""
     id = letter.id
-    key = "–" if letter.key is None else shown(letter.key.decode(errors="replace"))
+    key = "–" if letter.key is None else shown(letter.key.decode(errors="replace"))[:VALUE_CUT]
     lines = [
         f"{id}  {letter.reason}  {_time(letter.at)}",
         f"vị trí / stands in: {topic}, partition {id.partition}, offset {id.offset}; khóa / key: {key}",
@@ -150,10 +150,28 @@ def list_lines(found: Found, limit: int) -> list[str]:
     counts = ", ".join(f"{number} {' '.join(kind)}" for kind, number in sorted(found.counts.items()))
     lines += ["", f"{total} dead letters ({counts or 'none'}), {found.replayed} of them replayed"]
     if total > len(rows):
-        lines.append(f"the latest {limit} are listed; more with --limit")
+        lines.append(f"the latest {limit} are listed; more with --limit, all by what is wrong with --faults")
     if found.unreadable:
         lines.append(f"{found.unreadable} records of the topic are no dead letters of this installation")
     return lines
+
+
+def fault_lines(found: Found) -> list[str]:
+    """What is wrong with the letters, the most frequent first, and whose they are."""
+    most = sorted(found.faults.items(), key=lambda item: (-item[1].count, item[0]))
+    rows = [
+        (
+            str(fault.count),
+            stream,
+            reason,
+            shown(wrong)[:VALUE_CUT] or "–",
+            str(fault.id),
+            ", ".join(shown(key.decode(errors="replace"))[:CUT] for key in fault.keys) or "–",
+        )
+        for (stream, reason, wrong), fault in most
+    ]
+    lines = columns([("letters", "stream", "reason", "wrong", "last", "keys, some"), *rows]).splitlines()
+    return [*lines, "", f"{sum(found.counts.values())} dead letters, {found.replayed} of them replayed"]
 
 
 def outcome_lines(outcome: Outcome) -> list[str]:

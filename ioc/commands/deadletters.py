@@ -51,13 +51,16 @@ def list_(
     reason: Annotated[_Reason | None, typer.Option(help="Only with this reason.")] = None,
     since: _Since = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the latest.")] = 50,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Count all by what is wrong instead, with an example of each.")
+    ] = False,
 ) -> None:
     """List dead letters, the latest last, with what is wrong and when they were replayed; and count them.
 
     They are kept for 30 days.
     """
     from ioc.commands.arguments import time_with_zone
-    from ioc.commands.deadletter_texts import list_lines
+    from ioc.commands.deadletter_texts import fault_lines, list_lines
     from ioc.commands.progress import progress_bar
     from streams.letters import Wanted, find
 
@@ -70,7 +73,7 @@ def list_(
     )
     with progress_bar("reading") as show:
         found = find(_settings(), wanted, lambda done, total: show(done, total, f"{done} records"))
-    typer.echo("\n".join(list_lines(found, limit)))
+    typer.echo("\n".join(fault_lines(found) if faults else list_lines(found, limit)))
 
 
 @app.command("show")

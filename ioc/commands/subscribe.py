@@ -17,6 +17,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CommitFailedError
 
 from alerts.agencies.messages import AgencyAlert, Message
+from alerts.believable import believed
+from ioc.undecodable import UNDECODABLE
 
 _decode = msgspec.json.Decoder(Message).decode
 
@@ -40,7 +42,11 @@ def follow(
         for partition, records in consumer.poll(timeout_ms=500).items():
             heard[partition] = monotonic()
             for record in records:
-                message = _decode(record.value)
+                try:
+                    message = believed(_decode(record.value or b""))
+                except UNDECODABLE as error:
+                    say(f"{record.topic}/{record.partition}/{record.offset} is no message: {error}")
+                    continue
                 if isinstance(message, AgencyAlert) and is_news(message, known):
                     show(message)
             # Where the group gave the partition to another member meanwhile, that one reads them too.

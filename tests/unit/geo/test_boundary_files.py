@@ -16,8 +16,9 @@ import shapely
 from shapely import MultiPolygon, Polygon, box
 from shapely.geometry import mapping
 
+from geo.activation import active_refs
 from geo.boundaries import BoundarySet, Commune, boundary_set
-from geo.files import read_boundaries, stated_version, write_boundaries
+from geo.files import read_boundaries, stated, stated_version, write_boundaries
 from ioc.errors import UserError
 
 SQUARE = box(105.0, 10.0, 105.1, 10.1)
@@ -241,3 +242,29 @@ def test_a_missing_file_and_a_directory_are_told_apart(tmp_path: Path) -> None:
         read_boundaries(tmp_path / "none.geojson")
     with pytest.raises(UserError, match="cannot be read"):
         read_boundaries(tmp_path)
+
+
+def test_what_a_gz_unpacks_to_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file can unpack to more than the memory."""
+    monkeypatch.setattr("geo.files.MAX_BYTES", 1 << 20)
+    path = tmp_path / "x.geojson.gz"
+    path.write_bytes(gzip.compress(b" " * (2 << 20)))
+    with pytest.raises(UserError, match="more than 1 MiB unpacked"):
+        read_boundaries(path)
+
+
+def test_what_a_file_says_of_itself_may_be_nested_as_it_likes(tmp_path: Path) -> None:
+    """Then it says nothing, and is read for its communes."""
+    path = tmp_path / "x.geojson"
+    path.write_bytes(b'{"type":"FeatureCollection","boundary_set":' + b"[" * 15_000)
+    assert stated(path) == {}
+    with pytest.raises(UserError, match="not GeoJSON"):
+        read_boundaries(path)
+
+
+@pytest.mark.parametrize("content", ["5", "[" * 5000, "null", "{"])
+def test_a_damaged_list_of_active_sets_is_told(tmp_path: Path, content: str) -> None:
+    """Whatever stands in it."""
+    (tmp_path / "active.json").write_text(content)
+    with pytest.raises(UserError, match="which boundaries are active"):
+        active_refs(tmp_path)

@@ -10,11 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ioc.commands.deadletter_texts import hints, letter_lines, list_lines, outcome_lines, place, shown
+from ioc.commands.deadletter_texts import (
+    fault_lines,
+    hints,
+    letter_lines,
+    list_lines,
+    outcome_lines,
+    place,
+    shown,
+)
 from ioc.commands.deadletters import change_of, letter_id
 from ioc.errors import UserError
 from streams.deadletters import Change, Outcome
-from streams.letters import Found
+from streams.letters import Fault, Found
 from streams.repair import Letter, LetterId, Ready, Refused, fault
 from streams.schemas import Replayed
 
@@ -101,6 +109,33 @@ def test_the_list_tells_what_it_leaves_out() -> None:
     for said in ("flood/2/17", "2025-10-08T05:00:00Z", "72 dead letters (70 flood undecodable, 2 report future)",
                  "3 of them replayed", "--limit", "4 records"):  # fmt: skip
         assert said in text
+
+
+def test_faults_are_counted_the_most_frequent_first() -> None:
+    """Each with an example to look at, and whose they are."""
+    few, many = Fault(), Fault()
+    few.take(letter(key=HOSTILE.encode(errors="replace")))
+    for number in range(9):
+        many.take(letter(key=b"gauge-%d" % number))
+    kinds = {("flood", "undecodable", "Expected `str`"): few, ("flood", "undecodable", "malformed"): many}
+    _, first, second, _, total = fault_lines(
+        Found(faults=kinds, counts=Counter({("flood", "undecodable"): 10}))
+    )
+    assert first.split()[:5] == ["9", "flood", "undecodable", "malformed", "flood/2/17"]
+    assert first.endswith("gauge-0, gauge-1, gauge-2, gauge-3")
+    assert second.startswith("1 ")
+    assert second.isprintable()
+    assert total.startswith("10 dead letters")
+
+
+def test_what_lies_too_deep_is_said_in_plain_words() -> None:
+    """And not in those of the decoder's language."""
+    assert fault("flood", b'{"x":' + b"[" * 5000) == "values lie too deep in one another"
+
+
+def test_a_key_without_end_is_cut() -> None:
+    """A page of it helps nobody."""
+    assert max(map(len, letter_lines(letter(key=b"k" * 90_000), None, "ioc.flood", "{", "x"))) < 400
 
 
 def test_outcomes_say_what_the_operator_must_know() -> None:

@@ -108,10 +108,63 @@ def test_what_is_no_plain_yaml_is_a_user_error(text: str, reason: str) -> None:
         Document(text, "f.yaml")
 
 
+def laughs(names: int, each: int = 9) -> str:
+    """A text whose names repeat names that repeat names."""
+    first = f"a0: &a0 [{', '.join(['x'] * each)}]\n"
+    return first + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * each)}]\n" for n in range(1, names))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        laughs(9),
+        laughs(60, 1),
+        laughs(9).replace("[*", "{<<: [*").replace("]\n", "]}\n").replace("{<<: [x", "[x"),
+    ],
+    ids=["many", "deep", "merged"],
+)
+def test_names_cannot_mean_more_than_memory_holds(text: str) -> None:
+    """A few lines that stand for milliards of parts, or for parts a thousand deep, are refused at once."""
+    with pytest.raises(UserError, match=r"beyond measure|not valid YAML"):
+        Document(text, "f.yaml")
+
+
+def test_names_may_repeat_what_people_repeat() -> None:
+    """An anchor that is named a few times is what stands there, also merged."""
+    text = "a: &a {x: 1, y: [1, 2]}\nb: *a\nc: {<<: *a, x: 2}\nd: [*a, *a]\n"
+    x = {"x": 1, "y": [1, 2]}
+    assert Document(text, "f.yaml").data == {"a": x, "b": x, "c": {"x": 2, "y": [1, 2]}, "d": [x, x]}
+    assert len(Document(laughs(5), "f.yaml").data) == 5
+
+
+class Dated(Struct):
+    dates: list[Annotated[datetime, Meta(tz=True)]]
+    by_name: dict[str, datetime | None] = {}
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "3000-01-01T00:00:00Z"]
+)
+def test_a_time_at_an_end_of_the_calendar_is_told_with_its_place(time: str) -> None:
+    """Written as a time or as a text; reckoning with it in another zone would end the program."""
+    text = f"dates: [2025-10-08T00:00:00Z, {time}]\nby_name: {{a: '{time}'}}\n"
+    with pytest.raises(FileErrors) as caught:
+        Document(text, "f.yaml").convert(Dated)
+    places = [problem.where.split(": ") for problem in caught.value.problems]
+    assert places == [["f.yaml:1:31", "dates[1]"], ["f.yaml:2:14", "by_name.a"]]
+
+
 def test_scalars() -> None:
     """Durations and times of day, and what they refuse."""
     assert Duration("1.5h").time == timedelta(minutes=90)
     assert TimeOfDay("07:05").time == time(7, 5)
-    for kind, text in ((Duration, "5"), (Duration, "9" * 20 + "d"), (TimeOfDay, "24:00"), (TimeOfDay, "7:5")):
+    for kind, text in (
+        (Duration, "5"),
+        (Duration, "9" * 20 + "d"),
+        (Duration, "10001d"),
+        (Duration, "9" * 400 + "s"),
+        (TimeOfDay, "24:00"),
+        (TimeOfDay, "7:5"),
+    ):
         with pytest.raises(ValueError, match=r"not a|longer"):
             kind(text)

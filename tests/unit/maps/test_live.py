@@ -104,3 +104,15 @@ async def test_another_picture_is_shared_too(live: Live) -> None:
     live.replace(other)
     late = live.join()
     assert shown(waiting(early)) == shown(waiting(late)) == {"b1"}
+
+
+async def test_a_report_from_outside_every_commune_is_shown(live: Live) -> None:
+    """It lies in none, and whoever opens the wall sees it; once nobody could open the wall any more."""
+    place = {"outcome": "outside", "boundaries": "squares@1"}
+    viewer = live.join()
+    waiting(viewer)
+    live.picture.apply_located(kit.report_record("r1", "Ngập", place=place))
+    live._flush()
+    [report] = json.loads(live.snapshot())["reports"]
+    assert (report["id"], report["commune"]) == ("citizen-app/r1", None)
+    assert b"citizen-app/r1" in b"".join(waiting(viewer))

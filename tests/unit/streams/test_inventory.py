@@ -178,3 +178,14 @@ def test_not_an_inventory(text: str) -> None:
     """Whatever is not a mapping with version and a list of sources is refused."""
     with pytest.raises(UserError):
         parse_inventory(text, "sources.yaml")
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e300"])
+def test_a_threshold_that_nothing_can_pass_is_refused(value: str) -> None:
+    """A level that is never reached looks like a quiet river."""
+    text = (
+        "version: 1\nsources:\n  - id: g\n    stream: flood\n    name: {vi: g, en: g}\n    kind: gauge\n"
+        f"    lon: 105\n    lat: 10\n    thresholds: [{{name: bd3, value: {value}}}]\n"
+    )
+    with pytest.raises(UserError, match=r"sources.yaml:9:\d+: sources\[0\].thresholds\[0\].value"):
+        parse_inventory(text, "sources.yaml")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ioc.settings import load_settings
-from streams.letters import Found, Search, Wanted
+from streams.letters import FAULTS_MAX, Found, Search, Wanted
 from streams.offline import MemoryRecord
 from streams.repair import LetterId
 from streams.schemas import DeadLetter, Replayed
@@ -55,6 +55,25 @@ def test_a_letter_that_is_told_again_is_one_letter() -> None:
     found = find(Wanted(limit=2, newest=True), *records)
     assert (offsets(found), found.counts.total()) == ([2, 3], 3)
     assert found.letters[LetterId("flood", 1, 3)].reason == "future"
+
+
+def test_faults_are_told_apart_by_what_is_wrong_and_not_by_numbers() -> None:
+    """A thousand letters of one device are one line; of endlessly many kinds the rest are one too."""
+    said = [f"JSON is malformed: invalid character (byte {n})" for n in (1, 22, 333)] + ["Expected `str`"]
+    records = [{**letter(number), "detail": detail} for number, detail in enumerate(said)]
+    future = [
+        {**letter(number, reason="future"), "detail": f"2026-10-{number} is after"} for number in (10, 11)
+    ]
+    found = find(Wanted(limit=1, newest=True), *records, records[0], *future)
+    assert {kind: (fault.count, fault.id.offset) for kind, fault in found.faults.items() if fault.id} == {
+        ("flood", "undecodable", "JSON is malformed: invalid character (byte N)"): (3, 2),
+        ("flood", "undecodable", "Expected `str`"): (1, 3),
+        ("flood", "future", ""): (2, 11),
+    }
+    assert all(list(fault.keys) == [b"street"] for fault in found.faults.values())
+    many = find(Wanted(), *({**letter(n), "detail": "x" * n} for n in range(FAULTS_MAX + 5)))
+    assert len(many.faults) == FAULTS_MAX + 1
+    assert many.faults["–", "–", "others"].count == 5
 
 
 def test_what_is_wanted_is_found() -> None:
