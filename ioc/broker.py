@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -41,8 +42,18 @@ class Broker:
     Start it from a thread that lives as long as the broker shall (see `ioc.shutdown.child_setup`).
     """
 
-    def __init__(self, settings: Settings, say: Say = to_stderr) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Say = to_stderr,
+        *,
+        properties: Mapping[str, str] | None = None,
+        cluster: str | None = None,
+    ) -> None:
+        """`properties` are Kafka's own and win over those that ship; `cluster` is the id of a cluster that the node
+        belongs to, as Kafka writes it. Both are for nodes that are more than a single one."""
         self._settings, self._say = settings, say
+        self._properties, self._cluster = dict(properties or {}), cluster or new_cluster_id()
         self.data = settings.state_dir / "kafka"
         self.log = settings.state_dir / "kafka.log"
         self._config = settings.state_dir / "kafka.properties"
@@ -85,7 +96,7 @@ class Broker:
                 "IOC_BROKER_CONTROLLER_PORT",
                 "the embedded broker's controller",
             )
-            self._config.write_text(_properties(settings, self.data))
+            self._config.write_text(_properties(settings, self.data, self._properties))
             if not (self.data / "meta.properties").exists():
                 self._format(java)
             self._process = self._spawn(java)
@@ -169,7 +180,6 @@ class Broker:
             )
 
     def _format(self, java: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
         result = subprocess.run(
             [
                 str(java),
@@ -181,7 +191,7 @@ class Broker:
                 "kafka.tools.StorageTool",
                 "format",
                 "--cluster-id",
-                cluster,
+                self._cluster,
                 "--config",
                 str(self._config),
             ],
@@ -288,7 +298,12 @@ def run_broker(settings: Settings, stop: StopSignals, say: Say = to_stderr) -> i
         broker.stop()
 
 
-def _properties(settings: Settings, data: Path) -> str:
+def new_cluster_id() -> str:
+    """An id as Kafka makes them for a cluster."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
+
+
+def _properties(settings: Settings, data: Path, more: Mapping[str, str]) -> str:
     client, controller = settings.broker_port, settings.broker_controller_port
     fixed = (deploy_dir() / "server.properties").read_text()
     return fixed + "\n".join(
@@ -300,6 +315,7 @@ def _properties(settings: Settings, data: Path) -> str:
             f"controller.quorum.voters=1@{LOOPBACK}:{controller}",
             # A properties file takes the backslash for its own.
             "log.dirs=" + str(data).replace("\\", "\\\\"),
+            *(f"{name}={value}" for name, value in more.items()),
             "",
         )
     )
