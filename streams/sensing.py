@@ -135,7 +135,7 @@ class Sensing:
         if self._configuration is None and self.state.config:
             self._use(configurations[self.state.config])
         stretch: list[tuple[RawRecord, Event | Clock]] = []
-        config, events, clocks = self.state.config, 0, 0
+        config, events, clocks, clock_ms = self.state.config, 0, 0, 0
         decoded = self._decoder.decode_all(records, self.state.clock)
         for pair in zip(records, decoded, strict=True):
             event = pair[1]
@@ -145,7 +145,7 @@ class Sensing:
             elif isinstance(event, DeadLetter):
                 self._writer.dead(event, pair[0].key, out)
             elif isinstance(event, Clock):
-                clocks += 1
+                clocks, clock_ms = clocks + 1, pair[0].timestamp
                 stretch.append(pair)  # type: ignore[arg-type]
                 if event.config != config:
                     # What follows is located by another inventory: judge what came before it first.
@@ -158,7 +158,14 @@ class Sensing:
             state = self.state
             assert state.clock is not None
             self._writer.to_all(
-                Passed(source=self._name, time=state.clock, config=state.config, run=state.run), out
+                Passed(
+                    source=self._name,
+                    time=state.clock,
+                    config=state.config,
+                    run=state.run,
+                    appended_ms=clock_ms,
+                ),
+                out,
             )
         self._write_state(out)
         return out
