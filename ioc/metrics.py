@@ -84,6 +84,10 @@ ALERT_DELAY = Histogram(
 CHUNKS = Histogram(
     "ioc_chunk_seconds", "Time from taking a chunk to its commit.", ["topic"], buckets=DELAY_BUCKETS
 )
+OLDEST_CHUNK = Gauge(
+    "ioc_oldest_chunk_seconds",
+    "How long the oldest uncommitted chunk has been at work, restoring its state included; 0 where none is.",
+)
 LAG = Gauge(
     "ioc_consumer_lag_records", "Records of a partition that are not yet committed.", ["topic", "partition"]
 )
