@@ -24,7 +24,7 @@ LOCATED = Counter(
 DEAD = Counter("ioc_dead_letters", "Records that could not be used, by reason.", ["stream", "reason"])
 UNJUDGED = Counter(
     "ioc_events_unjudged",
-    "Events kept but not judged, by reason: late, out-of-order, duplicate or no-clock.",
+    "Events kept but not judged, by reason: late, out-of-order, duplicate, quota or no-clock.",
     ["stream", "reason"],
 )
 DOUBTED = Counter(

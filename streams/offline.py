@@ -138,6 +138,7 @@ class MemorySystem:
             self.log.state(self.topics.raw_state[stream].name, partition),
             late_bound=self.settings.late_bound,
             future_tolerance=self.settings.future_tolerance,
+            source_quota=self.settings.source_quota,
         )
 
     def correlating(self, partition: int = 0) -> Correlating:

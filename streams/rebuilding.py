@@ -198,6 +198,7 @@ def _judge_of(settings: Settings, lane: Lane, tp: TopicPartition) -> _Judge:
         {},
         late_bound=settings.late_bound,
         future_tolerance=settings.future_tolerance,
+        source_quota=settings.source_quota,
     )
 
 
