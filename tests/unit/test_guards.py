@@ -9,7 +9,7 @@ import pytest
 
 from tests.prose import ROOT, Document
 
-DOCUMENTS = ("streams/FAUST.md", "deploy/FAILURES.md")
+DOCUMENTS = ("streams/FAUST.md", "deploy/FAILURES.md", "deploy/FAILURES.vi.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -34,3 +34,16 @@ def test_every_row_has_all_its_cells(name: str) -> None:
     widths = {len(row.strip("|").split(" | ")) for row in tables if not re.fullmatch(r"[|-]+", row)}
     assert len(widths) == 1
     assert all(cell.strip() for row in tables for cell in row.strip("|").split("|"))
+
+
+def test_both_tables_of_failures_have_the_same_rows() -> None:
+    """The same proofs, conditions, metrics and commands in the same rows."""
+
+    def rows(name: str) -> list[list[str]]:
+        table = [row for row in Document(name).text.splitlines() if row.startswith("| ")]
+        return [sorted(re.findall(r"`[^`]+`", row)) for row in table]
+
+    english, vietnamese = rows("deploy/FAILURES.md"), rows("deploy/FAILURES.vi.md")
+    assert len(english) > 15
+    for one, other in zip(english, vietnamese, strict=True):
+        assert set(one) - {"`ioc clock`"} == set(other) - {"`ioc clock`"}

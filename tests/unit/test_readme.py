@@ -37,6 +37,7 @@ OTHERS = (
     "alerts/LIFECYCLE.md",
     "deploy/README.md",
     "deploy/FAILURES.md",
+    "deploy/FAILURES.vi.md",
     "streams/FAUST.md",
 )
 
