@@ -10,7 +10,7 @@ export IOC_STATE_DIR ?= $(CURDIR)/.ioc
 SCENARIO ?= can-tho-spring-tide
 MINUTES ?= 30
 
-.PHONY: help install run test check lint unit integration browser bench bench-shape bench-wall soak-wall fuzz tools lock broker-sums clean
+.PHONY: help install run test check lint unit integration browser fuzz chaos load bench bench-shape bench-wall soak-wall tools lock broker-sums clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -43,6 +43,12 @@ browser: $(VENV)/.dev tools ## Tests in a real browser
 
 fuzz: $(VENV)/.fuzz ## Harmful inputs for all that reads what others write: a million, or FUZZ_ARGS="--inputs N"
 	@$(PY) -m tests.fuzz $(FUZZ_ARGS)
+
+chaos: $(VENV)/.dev ## Kill, pause and cut off processes and brokers at random for about 40 minutes; CHAOS_ARGS=--help
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m tests.chaos $(CHAOS_ARGS)
+
+load: $(VENV)/.dev ## What rate one worker of each kind sustains, and five minutes of twice as much; LOAD_ARGS=--help
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m tests.load $(LOAD_ARGS)
 
 bench: $(BENCH_VENV)/.bench ## The product beside Faust, Quix Streams, Bytewax and plain aiokafka, on a real broker
 	@$(BENCH_VENV)/bin/python -m tests.bench.stream $(BENCH_ARGS)

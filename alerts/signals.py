@@ -118,6 +118,9 @@ class Passed(Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="pa
     #: The configuration that holds there from this time on.
     config: str
     run: str = ""
+    #: When the broker appended the clock record, ms since 1970: for how far the workers are behind, never for a
+    #: judgement.
+    appended_ms: int = 0
 
 
 class Switch(Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="switch"):

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -45,8 +46,18 @@ class Broker:
     Start it from a thread that lives as long as the broker shall (see `ioc.shutdown.child_setup`).
     """
 
-    def __init__(self, settings: Settings, say: Say = to_stderr) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Say = to_stderr,
+        *,
+        properties: Mapping[str, str] | None = None,
+        cluster: str | None = None,
+    ) -> None:
+        """`properties` are Kafka's own and win over those that ship; `cluster` is the id of a cluster that the node
+        belongs to, as Kafka writes it. Both are for nodes that are more than a single one."""
         self._settings, self._say = settings, say
+        self._properties, self._cluster = dict(properties or {}), cluster or new_cluster_id()
         self.data = settings.state_dir / "kafka"
         self.log = settings.state_dir / "kafka.log"
         self._config = settings.state_dir / "kafka.properties"
@@ -152,7 +163,7 @@ class Broker:
             if not file.exists():
                 _write_secret(file, secrets.token_urlsafe(32) + "\n")
             password = read_password(file, "IOC_STATE_DIR")
-        _write_secret(self._config, _properties(settings, self.data, password))
+        _write_secret(self._config, _properties(settings, self.data, password, self._properties))
 
     def _spawn(self, java: Path) -> subprocess.Popen[bytes]:
         assert self._lock is not None
@@ -184,7 +195,6 @@ class Broker:
             )
 
     def _format(self, java: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
         result = subprocess.run(
             [
                 str(java),
@@ -196,7 +206,7 @@ class Broker:
                 "kafka.tools.StorageTool",
                 "format",
                 "--cluster-id",
-                cluster,
+                self._cluster,
                 "--config",
                 str(self._config),
             ],
@@ -303,8 +313,16 @@ def run_broker(settings: Settings, stop: StopSignals, say: Say = to_stderr) -> i
         broker.stop()
 
 
-def _properties(settings: Settings, data: Path, password: str) -> str:
-    """The broker's configuration; `password` is that of `LOCAL_USER`, where others are let in."""
+def new_cluster_id() -> str:
+    """An id as Kafka makes them for a cluster."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
+
+
+def _properties(settings: Settings, data: Path, password: str, more: Mapping[str, str]) -> str:
+    """The broker's configuration, with `more` behind it.
+
+    `password` is that of `LOCAL_USER`, where others are let in.
+    """
     controller = settings.broker_controller_port
     fixed = (deploy_dir() / "server.properties").read_text()
     listening = _let_in(settings, password) if settings.broker_outside else _among_ourselves(settings)
@@ -315,6 +333,7 @@ def _properties(settings: Settings, data: Path, password: str) -> str:
             *listening,
             f"controller.quorum.voters=1@{LOOPBACK}:{controller}",
             "log.dirs=" + _escaped(data),
+            *(f"{name}={value}" for name, value in more.items()),
             "",
         )
     )

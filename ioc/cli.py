@@ -19,6 +19,7 @@ from ioc.commands.deadletters import app as deadletters_app
 from ioc.commands.explain import explain
 from ioc.commands.map import app as map_app
 from ioc.commands.privacy import app as privacy_app
+from ioc.commands.rebuild import rebuild
 from ioc.commands.recordings import record
 from ioc.commands.rules import app as rules_app
 from ioc.commands.staff import app as staff_app
@@ -228,6 +229,7 @@ def replay(
 app.command()(record)
 app.command()(backtest)
 app.command()(explain)
+app.command()(rebuild)
 
 
 @app.command()

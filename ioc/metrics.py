@@ -24,7 +24,7 @@ LOCATED = Counter(
 DEAD = Counter("ioc_dead_letters", "Records that could not be used, by reason.", ["stream", "reason"])
 UNJUDGED = Counter(
     "ioc_events_unjudged",
-    "Events kept but not judged, by reason: late, out-of-order, duplicate or no-clock.",
+    "Events kept but not judged, by reason: late, out-of-order, duplicate, quota or no-clock.",
     ["stream", "reason"],
 )
 DOUBTED = Counter(
@@ -88,6 +88,10 @@ ALERT_DELAY = Histogram(
 # sense and correlate
 CHUNKS = Histogram(
     "ioc_chunk_seconds", "Time from taking a chunk to its commit.", ["topic"], buckets=DELAY_BUCKETS
+)
+OLDEST_CHUNK = Gauge(
+    "ioc_oldest_chunk_seconds",
+    "How long the oldest uncommitted chunk has been at work, restoring its state included; 0 where none is.",
 )
 LAG = Gauge(
     "ioc_consumer_lag_records", "Records of a partition that are not yet committed.", ["topic", "partition"]

@@ -135,6 +135,11 @@ class Settings(BaseSettings):
         ge=0,
         description="How far before the last clock record an event is still judged; beyond: only kept.",
     )
+    source_quota: int = Field(
+        6000,
+        ge=1,
+        description="How many events of one source are judged in a minute of their own time; beyond: only kept.",
+    )
 
     history_hours: int = Field(
         48,

@@ -177,7 +177,9 @@ class Feed:
             for record in batch:
                 if record.topic == self._signals:
                     picture.apply_passed(
-                        record.value or b"{}", record.timestamp if now_ms is None else now_ms
+                        record.value or b"{}",
+                        record.timestamp if now_ms is None else now_ms,
+                        record.timestamp,
                     )
                 elif record.topic == self._alerts:
                     key = (record.key or b"").decode(errors="replace")

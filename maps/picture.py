@@ -52,6 +52,7 @@ class SignalRecord(Struct):
     source: str = ""
     time: AwareTime | None = None
     run: str = ""
+    appended_ms: int = 0
 
 
 class Passed(Struct):
@@ -275,11 +276,12 @@ class Picture:
             del self._reports[dropped]
             self._new_reports.discard(dropped)
 
-    def apply_passed(self, value: bytes, seen_ms: int) -> None:
+    def apply_passed(self, value: bytes, seen_ms: int, written_ms: int = 0) -> None:
         """Take a record of ioc.signals; only `passed` says something here: a raw partition has passed a time.
 
         `seen_ms` is when it was heard, ms since 1970: now for a record that has just come, the broker's stamp
-        for one that is read again after a restart.
+        for one that is read again after a restart. `written_ms` is the broker's stamp: a worker that is behind took
+        so long from the clock record, by the same clock, and what it says was known so much earlier.
         """
         try:
             record = believed(self._signal_decoder.decode(value))
@@ -288,6 +290,8 @@ class Picture:
             return
         if record.kind != "passed" or record.time is None:
             return
+        if record.appended_ms:
+            seen_ms -= max(0, written_ms - record.appended_ms)
         self._passed[record.source] = Passed(ms(record.time), record.run, seen_ms)
         # One run gives way to the next at another moment in each partition: where most of them are counts.
         runs = Counter(passed.run for passed in self._passed.values())

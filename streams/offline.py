@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -62,6 +62,12 @@ class MemoryLog:
 
     def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         self.partitions[topic, partition].append(MemoryRecord(key, value, self.end(topic, partition)))
+
+    def records_of(self, topic: str) -> Iterator[MemoryRecord]:
+        """The records of all partitions of a topic that were not dropped, partition by partition."""
+        for (name, _), records in sorted(self.partitions.items(), key=lambda item: item[0]):
+            if name == topic:
+                yield from records
 
     def end(self, topic: str, partition: int) -> int:
         """The offset of the next record."""
@@ -132,6 +138,7 @@ class MemorySystem:
             self.log.state(self.topics.raw_state[stream].name, partition),
             late_bound=self.settings.late_bound,
             future_tolerance=self.settings.future_tolerance,
+            source_quota=self.settings.source_quota,
         )
 
     def correlating(self, partition: int = 0) -> Correlating:

@@ -35,6 +35,10 @@ TURN_SECONDS = 0.005
 #: Steps of the event loop between two turns: to fetch and to commit takes some dozen, and each would wait for a turn.
 STEPS_BETWEEN = 4
 
+#: Offsets that markers of transactions may take between two records as a rule. What is more is looked into: retention
+#: may have deleted what was not read.
+MARKERS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -129,6 +133,8 @@ class Pipeline:
         self._processors: Mapping[TP, Processor] = {}
         #: The next offset to work on; the lease's is the next one to commit.
         self._positions: dict[TP, int] = {}
+        #: Questions about gaps that are under way.
+        self._looking: set[asyncio.Task[None]] = set()
         self._tasks = [asyncio.create_task(self._guarded(part())) for part in (self._work, self._commit)]
 
     def give(self, chunk: Chunk) -> None:
@@ -185,9 +191,8 @@ class Pipeline:
                 if self._closing:
                     return
                 self._working_since = time.monotonic()
-                if self._lease is None:
-                    self._lease, self._processors = await self._take(self.number)
-                    self._positions = {TP(*tp): position for tp, position in self._lease.positions.items()}
+                if self._lease is None and not await self._unless_closed(self._take_lease()):
+                    return
                 if not await self._prepared(self._next()):
                     return
                 # Some chunks, then what came from the network, then another lane's: commits do not wait for the work
@@ -229,7 +234,15 @@ class Pipeline:
         processor, records = self._processors[chunk.tp], self._new(chunk)
         if not records or processor.ready(records):
             return True
-        self._preparing = asyncio.create_task(processor.prepare(records))
+        return await self._unless_closed(processor.prepare(records))
+
+    async def _take_lease(self) -> None:
+        self._lease, self._processors = await self._take(self.number)
+        self._positions = {TP(*tp): position for tp, position in self._lease.positions.items()}
+
+    async def _unless_closed(self, waiting: Coroutine[Any, Any, None]) -> bool:
+        """Wait for something that may never come; False where the pipeline is closed before that."""
+        self._preparing = asyncio.create_task(waiting)
         try:
             await self._preparing
         except asyncio.CancelledError:
@@ -269,12 +282,20 @@ class Pipeline:
             raise RuntimeError(
                 f"{tp.topic}/{tp.partition}: a chunk follows offset {chunk.follows}, but the position is {position}"
             )
+        if chunk.records[0].offset - position > MARKERS:
+            self._look_into_gap(tp, position)
         records, done = self._new(chunk), None
         if records:
             done = processor.work(records)
             self._positions[tp] = chunk.end
         self._worked.append(_Worked(chunk, started, processor.clock, done))
         self._ahead += len(chunk.records)
+
+    def _look_into_gap(self, tp: TP, position: int) -> None:
+        assert self._lease is not None, "what is worked on has a lease"
+        looking = asyncio.create_task(self._lease.look_into_gap(TopicPartition(*tp), position))
+        self._looking.add(looking)
+        looking.add_done_callback(self._looking.discard)
 
     # The commits
 

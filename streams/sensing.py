@@ -37,6 +37,7 @@ from streams.switching import Side, switch
 from streams.topics import Topics, partition_of
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_NOTHING = timedelta(0)
 
 #: Key of the partition's own state, beside those of its sources; no source can be called so.
 PARTITION_KEY = b"\x00partition"
@@ -69,9 +70,11 @@ class Sensing:
         *,
         late_bound: float,
         future_tolerance: float,
+        source_quota: int = 6000,
         in_full: bool = False,
     ) -> None:
-        """`restored` is the partition's state as earlier chunks wrote it; the bounds are in seconds.
+        """`restored` is the partition's state as earlier chunks wrote it; the bounds are in seconds, and
+        `source_quota` is how many events of a source are judged in a minute of their time.
 
         `atlas` has the maps for events before the first clock record; then the configuration's maps hold. `in_full`:
         handle every event in full, also where it is routine; the outcome is the same.
@@ -79,7 +82,9 @@ class Sensing:
         self.stream, self.partition, self.topic = stream, partition, topics.raw[stream].name
         self._kind = EVENTS[stream]
         self._topics, self._atlas = topics, atlas
-        self._late = timedelta(seconds=late_bound)
+        self._late, self._quota = timedelta(seconds=late_bound), source_quota
+        #: The quota's pace: from one event to the next.
+        self._pace = timedelta(minutes=1) / source_quota
         self._decoder = RawDecoder(
             stream, self.topic, partition, future_tolerance=timedelta(seconds=future_tolerance)
         )
@@ -136,7 +141,7 @@ class Sensing:
         if self._configuration is None and self.state.config:
             self._use(configurations[self.state.config])
         stretch: list[tuple[RawRecord, Event | Clock]] = []
-        config, events, clocks = self.state.config, 0, 0
+        config, events, clocks, clock_ms = self.state.config, 0, 0, 0
         decoded = self._decoder.decode_all(records, self.state.clock)
         for pair in zip(records, decoded, strict=True):
             event = pair[1]
@@ -146,7 +151,7 @@ class Sensing:
             elif isinstance(event, DeadLetter):
                 self._writer.dead(event, pair[0].key, out)
             elif isinstance(event, Clock):
-                clocks += 1
+                clocks, clock_ms = clocks + 1, pair[0].timestamp
                 stretch.append(pair)  # type: ignore[arg-type]
                 if event.config != config:
                     # What follows is located by another inventory: judge what came before it first.
@@ -163,7 +168,14 @@ class Sensing:
             state = self.state
             assert state.clock is not None
             self._writer.to_all(
-                Passed(source=self._name, time=state.clock, config=state.config, run=state.run), out
+                Passed(
+                    source=self._name,
+                    time=state.clock,
+                    config=state.config,
+                    run=state.run,
+                    appended_ms=clock_ms,
+                ),
+                out,
             )
         self._write_state(out)
         return out
@@ -184,10 +196,27 @@ class Sensing:
         for index, (record, event) in enumerate(stretch):
             if type(event) is Clock:
                 self._pass(event, record, configurations, out)
-            elif not take(event, out):  # type: ignore[arg-type]
+            elif (exceeds := self._exceeds(event)) or not take(event, out):  # type: ignore[arg-type]
                 if places is None and not self._routine.knows(event):  # type: ignore[arg-type]
                     places = self._places(stretch[index:], index)
-                self._event(event, places.get(index) if places else None, record, out)  # type: ignore[arg-type]
+                place = places.get(index) if places else None
+                self._event(event, place, record, out, exceeds)  # type: ignore[arg-type]
+
+    def _exceeds(self, event: Event) -> bool:
+        """Whether an event that would be judged is more than a source may say: a bucket that leaks in event time."""
+        state, clock = self.sources.get(event.source), self.state.clock
+        if state is None or state.time is None or clock is None:
+            return False
+        gap = event.time - state.time
+        if gap >= self._pace and not state.burst:
+            return False  # nearly all
+        if gap < _NOTHING or event.id == state.event or clock - event.time > self._late:
+            return False
+        burst = max(0.0, state.burst + 1 - gap / self._pace)
+        if burst >= self._quota:
+            return True
+        state.burst = burst
+        return False
 
     def _places(self, stretch: list[tuple[RawRecord, Event | Clock]], first: int) -> dict[int, Place]:
         """The places of the events for which they are not known, by index from `first` on: looked up all at once."""
@@ -328,8 +357,10 @@ class Sensing:
             if partition_of(name.encode(), partitions) != self.partition:
                 self._misplaced.add(name)
 
-    def _event(self, event: Event, place: Place | None, record: RawRecord, out: Outcome) -> None:
-        """Handle an event in full; `place` is None where it can be known."""
+    def _event(
+        self, event: Event, place: Place | None, record: RawRecord, out: Outcome, exceeds: bool
+    ) -> None:
+        """Handle an event in full; `place` is None where it can be known. One that `exceeds` is only kept."""
         name, source, state = event.source, self._source(event.source), self.sources.get(event.source)
         known = self._routine.known(event)
         if known is not None:
@@ -340,7 +371,7 @@ class Sensing:
                 self._placed(event)
                 (place,) = self._maps.places([(event.time, event.lon, event.lat)])
             where, ending = where_of(event.lon, event.lat, place), self._writer.ending(place)
-        unjudged = self._unjudged(event, state)
+        unjudged = "quota" if exceeds else self._unjudged(event, state)
         observation, doubts = None, dict[str, tuple[Doubt, ...]]()
         datum = getattr(event, "datum", None)
         doubtful = quality.concerns(source, datum)

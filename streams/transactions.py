@@ -13,13 +13,14 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from ioc import metrics
@@ -67,24 +68,38 @@ class Lease:
         group: str,
         producer: AIOKafkaProducer,
         positions: dict[TopicPartition, int],
-        states: dict[TopicPartition, dict[bytes, bytes]],
+        stands: Iterable[Standing],
+        settings: Settings,
     ) -> None:
         self.group = group
         #: The next offset to process of each partition.
         self.positions = positions
+        stands = list(stands)
         #: The state of each partition as it was restored: the latest value of each key.
-        self.states = states
-        self._producer = producer
+        self.states = {one.tp: one.state for one in stands}
+        #: How long the log of each state is at least: what is shorter is another one.
+        self._lengths = {one.state_tp: one.state_found for one in stands}
+        self._state_of = {one.tp: one.state_tp for one in stands}
+        self._producer, self._settings = producer, settings
 
     @classmethod
-    async def take(cls, settings: Settings, group: str, number: int, topics: Mapping[str, str]) -> Lease:
+    async def take(
+        cls,
+        settings: Settings,
+        group: str,
+        number: int,
+        topics: Mapping[str, str],
+        *,
+        mend: Callable[[Standing], int] | None = None,
+    ) -> Lease:
         """Fence the former holder, then read positions and states.
 
         `topics` are the consumed topics with the topic of the state of each; partition `number` of all of them is
-        the lane.
+        the lane. `mend` is for whoever makes lost states anew: it is told how each partition stands, and says the
+        position.
 
-        Raises `PositionLost` where a state's log is gone but the position is not, and what aiokafka raises
-        where the broker does not answer.
+        Raises `PositionLost` where position, log and state of a partition do not belong together (not with `mend`),
+        and what aiokafka raises where the broker does not answer.
         """
         started = time.monotonic()
         producer = AIOKafkaProducer(
@@ -102,11 +117,9 @@ class Lease:
         )
         await producer.start()
         _fail_as_a_whole(producer)
-        tps = [TopicPartition(topic, number) for topic in topics]
         try:
-            restored = await asyncio.gather(
-                *(_restore(settings, group, tp, TopicPartition(topics[tp.topic], number)) for tp in tps)
-            )
+            stands = await standings(settings, group, number, topics)
+            positions = {one.tp: one.position() if mend is None else mend(one) for one in stands}
         except BaseException:
             await producer.stop()
             raise
@@ -115,20 +128,19 @@ class Lease:
             number,
             group,
             ", ".join(
-                f"{tp.topic} from offset {position} with {len(state)} states"
-                for tp, (position, state) in zip(tps, restored, strict=True)
+                f"{one.tp.topic} from offset {positions[one.tp]} with {len(one.state)} states"
+                for one in stands
             ),
             time.monotonic() - started,
         )
-        positions = {tp: position for tp, (position, _) in zip(tps, restored, strict=True)}
-        states = {tp: state for tp, (_, state) in zip(tps, restored, strict=True)}
-        return cls(group, producer, positions, states)
+        return cls(group, producer, positions, stands, settings)
 
     async def commit(self, effects: Effects, ends: Mapping[TopicPartition, int]) -> None:
         """Write the effects and move the positions to `ends`, in one transaction.
 
         Whatever is raised leaves the transaction undone or unknown: the process must end, and the next lease
-        finds out which. Retrying here could write twice.
+        finds out which. Retrying here could write twice. Raises `PositionLost` where the log of a state was made anew
+        under this lease: it holds too little, and nobody could tell later.
         """
         producer = self._producer
         await producer.begin_transaction()
@@ -136,12 +148,39 @@ class Lease:
         for (topic, partition), records in effects.records.items():
             for batch in _batches(producer, records):
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
-        await producer.send_offsets_to_transaction(dict(ends), self.group)
+        lengths = self._lengths
+        committed = {tp: (end, str(lengths[self._state_of[tp]])) for tp, end in ends.items()}
+        await producer.send_offsets_to_transaction(committed, self.group)
+        grown = dict(lengths)
         # Before the commit: it does not fail where a batch was refused, it would go on without that batch.
         for future in sent:
-            await future
+            written = await future
+            tp = TopicPartition(written.topic, written.partition)
+            if (length := lengths.get(tp)) is not None:
+                if written.offset < length:
+                    raise PositionLost(
+                        f"{tp.topic}/{tp.partition} was made anew: it had {length} offsets, and now goes on at "
+                        f"{written.offset}"
+                    )
+                grown[tp] = max(grown[tp], written.offset + 1)
         await producer.commit_transaction()
         self.positions.update(ends)
+        self._lengths = grown
+
+    async def look_into_gap(self, tp: TopicPartition, position: int) -> None:
+        """Offsets after `position` were not there to be read: tell where retention has deleted records.
+
+        Markers and what was given up leave gaps as well, of which nothing is told. Raises nothing: where the broker
+        does not answer, commits fail too.
+        """
+        try:
+            async with reader(self._settings, tp) as consumer:
+                beginning = (await consumer.beginning_offsets([tp]))[tp]
+        except (KafkaError, OSError) as error:
+            log.warning("%s/%d: no answer about a gap behind offset %d: %s", *tp, position, error)
+            return
+        if beginning > position:
+            _tell_trimmed(tp, position, beginning)
 
     async def release(self) -> None:
         """Give up the producer. An open transaction is left to be ended by the next lease."""
@@ -184,34 +223,82 @@ def _batches(producer: AIOKafkaProducer, records: list[Record]) -> Iterator[Any]
         yield batch
 
 
-async def _restore(
-    settings: Settings, group: str, tp: TopicPartition, state_tp: TopicPartition
-) -> tuple[int, dict[bytes, bytes]]:
-    """Position and state of a partition, as its last committed transaction left them."""
+@dataclass(frozen=True)
+class Standing:
+    """How a partition stands, as its last committed transaction left it."""
+
+    tp: TopicPartition
+    state_tp: TopicPartition
+    #: The committed position; None before the first commit.
+    committed: int | None
+    #: What the broker keeps of the log: its first offset, and the one after its last.
+    beginning: int
+    end: int
+    state: dict[bytes, bytes]
+    #: How long the state's log was at least at the last commit, and how long it is, as offsets.
+    state_expected: int
+    state_found: int
+
+    @property
+    def lost(self) -> str:
+        """Why position, log and state do not belong together; empty where they do."""
+        name, state = f"{self.tp.topic}/{self.tp.partition}", self.state_tp.topic
+        if not self.committed:
+            return ""
+        at = f"{name}: the group stands at offset {self.committed}"
+        if self.committed > self.end:
+            return f"{at}, the log ends at {self.end}: it is another"
+        if not self.state:
+            return f"{at}, but {state} holds no state; it was deleted or made anew"
+        if self.state_found < self.state_expected:
+            had = f"{self.state_expected} offsets and has {self.state_found}"
+            return f"{name}: {state} had {had}; it was made anew"
+        return ""
+
+    def position(self) -> int:
+        """The next offset to process; what was deleted before it was read is told. Raises `PositionLost`."""
+        if self.lost:
+            raise PositionLost(self.lost)
+        if self.committed is None:
+            return self.beginning
+        if self.committed < self.beginning:
+            _tell_trimmed(self.tp, self.committed, self.beginning)
+            return self.beginning
+        return self.committed
+
+
+def _tell_trimmed(tp: TopicPartition, position: int, beginning: int) -> None:
+    metrics.TRIMMED.labels(tp.topic).inc()
+    log.error(
+        "%s/%d: retention deleted offsets %d to %d before they were processed: %d records are lost; "
+        "raise the topic's retention or add workers",
+        *(tp.topic, tp.partition, position, beginning - 1, beginning - position),
+    )
+
+
+async def standings(settings: Settings, group: str, number: int, topics: Mapping[str, str]) -> list[Standing]:
+    """How the partitions of a lane stand. Takes no lease: whoever has it goes on."""
+    return await asyncio.gather(
+        *(
+            _standing(settings, group, TopicPartition(topic, number), TopicPartition(state, number))
+            for topic, state in topics.items()
+        )
+    )
+
+
+async def _standing(settings: Settings, group: str, tp: TopicPartition, state_tp: TopicPartition) -> Standing:
     started = time.monotonic()
     async with reader(settings, state_tp, group=group) as consumer:
-        committed = await consumer.committed(tp)
+        # What `consumer.committed` asks for as well, but with the text that was committed beside the offset.
+        found = (await consumer._coordinator.fetch_committed_offsets([tp])).get(tp)
         beginning = (await consumer.beginning_offsets([tp]))[tp]
+        end = (await consumer.end_offsets([tp]))[tp]
         state = await read_latest(consumer, state_tp)
-        if committed is None:
-            position = beginning
-        elif committed < beginning:
-            metrics.TRIMMED.labels(tp.topic).inc()
-            log.error(
-                "%s/%d: retention deleted offsets %d to %d before they were processed: %d records are lost; "
-                "raise the topic's retention or add workers",
-                *(tp.topic, tp.partition, committed, beginning - 1, beginning - committed),
-            )
-            position = beginning
-        else:
-            position = committed
-        if committed and not state:
-            raise PositionLost(
-                f"{tp.topic}/{tp.partition}: the group stands at offset {committed}, but {state_tp.topic} holds no "
-                f"state; it was deleted or made anew"
-            )
+        state_end = (await consumer.end_offsets([state_tp]))[state_tp]
     metrics.RESTORE_SECONDS.labels(tp.topic).observe(time.monotonic() - started)
-    return position, state
+    committed = found.offset if found is not None and found.offset >= 0 else None
+    expected = int(found.metadata) if committed is not None and found.metadata.isdecimal() else 0
+    return Standing(tp, state_tp, committed, beginning, end, state, expected, state_end)
 
 
 @asynccontextmanager

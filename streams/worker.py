@@ -19,6 +19,7 @@ import faust
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
+from ioc import metrics
 from ioc.errors import UserError
 from ioc.health import Health
 from ioc.settings import Settings
@@ -27,7 +28,7 @@ from streams.chunks import Chunk, chunk_topic, use_transport
 from streams.clients import faust_credentials
 from streams.pipeline import Pipeline, Processor
 from streams.topics import Topic
-from streams.transactions import Lease
+from streams.transactions import Lease, PositionLost, standings
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ EXIT_CRASHED = 70
 STALLED_SECONDS = 30.0
 #: Records that may wait in a process for the work on them, and again for the commit after it, over all its lanes.
 BACKLOG_RECORDS = 32_000
+#: Seconds between looks at whether a lost state was made anew.
+LOST_LOOK_SECONDS = 3.0
 #: Seconds without a clock record after which a partition is not ready.
 CLOCK_SILENT_SECONDS = 15.0
 
@@ -133,10 +136,29 @@ class Worker:
         return min(self.settings.chunk_records, BACKLOG_RECORDS // max(1, len(self._pipelines)))
 
     async def _take(self, number: int) -> tuple[Lease, Mapping[TP, Processor]]:
-        lease = await Lease.take(self.settings, self.group, number, self._state_topics)
+        while True:
+            try:
+                lease = await Lease.take(self.settings, self.group, number, self._state_topics)
+                break
+            except PositionLost as lost:
+                await self._until_whole(number, str(lost))
         processors = {TP(*tp): self._make(tp, state) for tp, state in lease.states.items()}
         lease.states = {}  # the processors have it now
         return lease, processors
+
+    async def _until_whole(self, number: int, lost: str) -> None:
+        """Wait while a state or a log of a lane is lost. It must be made anew, which nobody but a person decides."""
+        condition = f"state of lane {number}"
+        log.error("%s. Nothing of lane %d is judged. Make it anew: ioc rebuild", lost, number)
+        try:
+            while lost:
+                self.health.check(condition, False, f"{lost}. Make it anew: ioc rebuild")
+                await asyncio.sleep(LOST_LOOK_SECONDS)
+                # Without the lease: whoever makes it anew has that.
+                stands = await standings(self.settings, self.group, number, self._state_topics)
+                lost = "; ".join(one.lost for one in stands if one.lost)
+        finally:
+            self.health.check(condition, True, "whole, or another worker's")
 
     async def _on_revoked(self, app: faust.App, revoked: set[TP], **kwargs: Any) -> None:
         await self._release({tp.partition for tp in revoked})
@@ -184,12 +206,13 @@ class Worker:
         while True:
             self.health.beat()
             now = time.monotonic()
-            stalled = [
-                tp
+            ages = {
+                pipeline: now - since
                 for pipeline in self._pipelines.values()
-                for tp in pipeline.tps
-                if (since := pipeline.since) is not None and now - since > STALLED_SECONDS
-            ]
+                if (since := pipeline.since) is not None
+            }
+            metrics.OLDEST_CHUNK.set(max(ages.values(), default=0.0))
+            stalled = [tp for pipeline, age in ages.items() for tp in pipeline.tps if age > STALLED_SECONDS]
             self.health.check(
                 "chunks",
                 not stalled,

@@ -190,6 +190,7 @@ def run_sense(settings: Settings) -> int:
                 restored,
                 late_bound=settings.late_bound,
                 future_tolerance=settings.future_tolerance,
+                source_quota=settings.source_quota,
             )
             return SenseProcessor(partition, configurations, health)
 

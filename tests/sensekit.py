@@ -82,10 +82,11 @@ class Partition:
         partitions: int = 1,
         provinces: Sequence[str] = ("92",),
         in_full: bool = False,
+        quota: int = 6000,
     ) -> None:
         settings = load_settings(topic_prefix="", raw_partitions=partitions, provinces=list(provinces))
         self.topics = Topics.of(settings)
-        self.stream, self.number, self._in_full = stream, number, in_full
+        self.stream, self.number, self._in_full, self._quota = stream, number, in_full, quota
         self.configurations = {one.hash: one for one in configurations}
         self.log = MemoryLog()
         self.sensing = self._restored()
@@ -100,6 +101,7 @@ class Partition:
             self.log.state(self.topics.raw_state[self.stream].name, self.number),
             late_bound=3600,
             future_tolerance=300,
+            source_quota=self._quota,
             in_full=self._in_full,
         )
 

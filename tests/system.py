@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,15 +65,17 @@ class System:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         directory.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, *arguments: str, **settings: object) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, *arguments: str, more: Mapping[str, str] | None = None, **settings: object
+    ) -> subprocess.Popen[bytes]:
         """Start `ioc ARGUMENTS` (default: the name itself) and remember it as `name`.
 
-        `settings` are those in which it differs from the system's.
+        `settings` are those in which it differs from the system's, `more` what its environment has beside them.
         """
         with (self.directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ioc", *(arguments or (name,))],
-                env=environment(self.settings.model_copy(update=settings)),
+                env={**environment(self.settings.model_copy(update=settings)), **(more or {})},
                 stdout=log,
                 stderr=log,
                 preexec_fn=child_setup(),

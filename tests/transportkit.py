@@ -11,30 +11,45 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from aiokafka.structs import TopicPartition
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
 
-from ioc.health import Health
+from ioc.health import Health, serve_health
 from ioc.logs import configure_logs
 from ioc.settings import Settings, load_settings
+from ioc.shutdown import child_setup
+from streams import transactions, worker
 from streams.decoding import RawRecord
 from streams.pipeline import Done
 from streams.topics import Topics
 from streams.transactions import Effects
-from streams.worker import Worker
-from tests.system import read_all
+from tests.system import environment, read_all
 
 log = logging.getLogger(__name__)
 
 #: A record that is worked on only once the process has had SIGUSR1; it logs WAITS before.
 WAIT = b"wait"
 WAITS = "waits for SIGUSR1"
+#: Seconds within which a worker must have ended after SIGTERM.
+END_SECONDS = 10.0
 #: Seconds that the work on a chunk takes at least.
 SLOW = "IOC_TEST_SLOW"
+#: Set: a lease is taken only once the process has had SIGUSR1; it logs RESTORES before.
+SLOW_RESTORE = "IOC_TEST_SLOW_RESTORE"
+RESTORES = "restores until SIGUSR1"
+#: Set: the work on a record of this value raises, as a mistake in a program does.
+RAISES = "IOC_TEST_RAISES"
+RAISE = b"raise"
+#: Seconds after which the worker calls a chunk stalled, instead of the product's.
+STALLED = "IOC_TEST_STALLED"
 
 
 class Numbering:
@@ -61,6 +76,8 @@ class Numbering:
         effects = Effects()
         for record in records:
             source, value = record.key or b"", record.value or b""
+            if value == RAISE and os.environ.get(RAISES):
+                raise ValueError("a mistake")
             number = self._numbers[source] = self._numbers.get(source, 0) + 1
             effects.add(self._topics.located.name, self._tp.partition, source, b"%d %s" % (number, value))
         for source in {record.key or b"" for record in records}:
@@ -74,6 +91,47 @@ class Numbering:
 
     def released(self) -> None:
         pass
+
+
+class Workers:
+    """Processes that number records. Each has its output in a file of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, settings: Settings, slow: float = 0.0, **more: str) -> subprocess.Popen[bytes]:
+        """Start one. `slow`: seconds that each chunk takes at least; `more` goes into its environment."""
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "tests.transportkit"],
+                env={**environment(settings), SLOW: str(slow), **more},
+                stdout=log,
+                stderr=log,
+                preexec_fn=child_setup(),
+            )
+        return self.processes[name]
+
+    def end(self, name: str) -> None:
+        """SIGTERM: it must end by itself, in time, and say that it did."""
+        self.processes[name].terminate()
+        assert self.processes[name].wait(END_SECONDS) == 0, self.log(name)
+
+    def waits(self, name: str) -> bool:
+        return WAITS in self.log(name)
+
+    def log(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text(errors="replace")
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
+
+    def kill(self) -> None:
+        """End all that runs, paused or not."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
 
 
 def group(settings: Settings) -> str:
@@ -111,9 +169,26 @@ async def main() -> None:
     pairs = [(topics.raw["flood"], topics.raw_state["flood"])]
     gate = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, gate.set)
-    await Worker(
-        "numbering", settings, Health(), pairs, lambda tp, state: Numbering(tp, topics, state, gate)
-    ).run()
+    if os.environ.get(SLOW_RESTORE):
+        _restore_at(gate)
+    worker.STALLED_SECONDS = float(os.environ.get(STALLED, worker.STALLED_SECONDS))
+    health = Health()
+    with serve_health(health, settings.host, settings.sense_health_port):
+        await worker.Worker(
+            "numbering", settings, health, pairs, lambda tp, state: Numbering(tp, topics, state, gate)
+        ).run()
+
+
+def _restore_at(gate: asyncio.Event) -> None:
+    """Let every lease wait for the gate, as one with a very long state would take its time."""
+    whole = transactions.standings
+
+    async def slowly(*args: Any) -> list[transactions.Standing]:
+        log.info(RESTORES)
+        await gate.wait()
+        return await whole(*args)
+
+    transactions.standings = slowly
 
 
 if __name__ == "__main__":

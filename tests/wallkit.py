@@ -133,11 +133,10 @@ def report_record(id: str, text: str, at: datetime = NOON, **fields: Any) -> byt
     return located_record("citizen-app", at, **{**report, **fields})
 
 
-def passed_record(at: datetime = NOON, source: str = "flood/0", run: str = "") -> bytes:
+def passed_record(at: datetime = NOON, source: str = "flood/0", run: str = "", appended_ms: int = 0) -> bytes:
     """A record of ioc.signals that says how far a raw partition has come."""
-    return json.dumps(
-        {"kind": "passed", "source": source, "time": _text(at), "config": "c", "run": run}
-    ).encode()
+    passed = {"kind": "passed", "source": source, "time": _text(at), "config": "c", "run": run}
+    return json.dumps({**passed, "appended_ms": appended_ms}).encode()
 
 
 def incident_record(id: str = "i1", **fields: Any) -> bytes:

@@ -31,6 +31,8 @@ class SourceState(Struct, kw_only=True, omit_defaults=True):
     rates: dict[str, RateState] = {}
     silences: dict[str, SilenceState] = {}
     said: dict[str, list[Said]] = {}
+    #: Events that came sooner than the quota's pace, less what has passed since: more than the quota are not judged.
+    burst: float = 0.0
     #: For the wall's picture: in which ten seconds it was written last, and the last event since that is not.
     pictured: int = 0
     unpictured: Raw | UnsetType = UNSET

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError as BatchTooLarge
@@ -22,16 +22,14 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import MessageSizeTooLargeError
 
+from ioc.ports import free_port
 from ioc.settings import Settings
-from ioc.shutdown import child_setup
 from streams.topics import Topics
 from streams.transactions import Effects, Lease
+from streams.worker import EXIT_CRASHED
 from tests import transportkit as kit
 from tests.conftest import Kafka
-from tests.system import environment, read_all, running, until
-
-#: Seconds within which a worker must have ended after SIGTERM.
-END_SECONDS = 10.0
+from tests.system import read_all, running, until
 
 
 @pytest.fixture
@@ -53,47 +51,11 @@ def producer(kafka: Kafka) -> Iterator[KafkaProducer]:
     client.close()
 
 
-class Workers:
-    """Processes that number records. Each has its output in a file of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, name: str, settings: Settings, slow: float = 0.0) -> subprocess.Popen[bytes]:
-        with (self.directory / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "tests.transportkit"],
-                env={**environment(settings), kit.SLOW: str(slow)},
-                stdout=log,
-                stderr=log,
-                preexec_fn=child_setup(),
-            )
-        return self.processes[name]
-
-    def end(self, name: str) -> None:
-        """SIGTERM: it must end by itself, in time, and say that it did."""
-        self.processes[name].terminate()
-        assert self.processes[name].wait(END_SECONDS) == 0, self.log(name)
-
-    def waits(self, name: str) -> bool:
-        return kit.WAITS in self.log(name)
-
-    def log(self, name: str) -> str:
-        return (self.directory / f"{name}.log").read_text(errors="replace")
-
-    def logs(self) -> str:
-        return "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
-
-
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(tmp_path)
+def workers(tmp_path: Path) -> Iterator[kit.Workers]:
+    made = kit.Workers(tmp_path)
     yield made
-    for process in made.processes.values():
-        if process.poll() is None:
-            process.kill()
-            process.wait(10)
+    made.kill()
 
 
 def fill(settings: Settings, producer: KafkaProducer, partition: int, values: list[bytes]) -> None:
@@ -113,7 +75,7 @@ def assert_all_once(settings: Settings, sent: dict[str, list[str]]) -> None:
 
 @pytest.mark.parametrize("transport", ["chunks", "records"])
 def test_a_commit_never_passes_an_unfinished_chunk(
-    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: Workers, transport: str
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers, transport: str
 ) -> None:
     """While one chunk waits, its partition is committed up to it and no further, and others go on."""
     values = [b"%d" % number for number in range(100)]
@@ -134,8 +96,25 @@ def test_a_commit_never_passes_an_unfinished_chunk(
     assert_all_once(settings, {"source-0": texts, "source-1": texts[:30]})
 
 
+def test_an_exception_in_the_work_commits_nothing(
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers
+) -> None:
+    """A mistake in the program ends the process with nothing of the chunk done; the next one finds the record."""
+    values = [b"0", kit.RAISE, b"2"]
+    fill(settings, producer, 0, values)
+    first = workers.start("first", settings, **{kit.RAISES: "1"})
+    assert first.wait(40) == EXIT_CRASHED, workers.logs()
+    assert "a mistake" in workers.log("first")
+    assert kit.committed(settings, admin) == {}
+    assert kit.numbered(settings) == {}
+    workers.start("second", settings)
+    until(lambda: kit.committed(settings, admin) == {0: 3}, 40, workers.logs)
+    workers.end("second")
+    assert_all_once(settings, {"source-0": [value.decode() for value in values]})
+
+
 def test_a_worker_that_waits_for_ever_ends_when_it_is_told_to(
-    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: Workers
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers
 ) -> None:
     """SIGTERM in mid-chunk: it ends by itself with nothing half done, and the next one does the chunk."""
     values = [b"0", b"1", kit.WAIT, b"3"]
@@ -154,7 +133,7 @@ def test_a_worker_that_waits_for_ever_ends_when_it_is_told_to(
 
 
 def test_what_is_at_work_when_the_end_comes_is_committed_whole(
-    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: Workers
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers
 ) -> None:
     """SIGTERM under a backlog, again and again: each ends in time, and what is seen is what is committed."""
     values = [b"%d" % number for number in range(6000)]
@@ -210,7 +189,7 @@ def test_workers_come_and_go_under_load(
     settings: Settings,
     admin: KafkaAdminClient,
     producer: KafkaProducer,
-    workers: Workers,
+    workers: kit.Workers,
     transport: str,
     pause: float,
 ) -> None:
@@ -312,3 +291,33 @@ def test_a_bad_record_harms_nobody_else_in_its_chunk(kafka: Kafka, tmp_path: Pat
     ]
     ids = [json.loads(record.value)["id"] for record in located]
     assert ids == [f"e{number}" for number in range(60) if number not in bad]
+
+
+@pytest.mark.parametrize("when", ["at work", "not running"])
+def test_records_that_retention_deleted_unread_are_told(
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers, when: str
+) -> None:
+    """An alarm with the offsets, in the log and as a metric, instead of a silent jump; then it goes on."""
+    watched = settings.model_copy(update={"sense_health_port": free_port()})
+    fill(settings, producer, 0, [b"0"])
+    worker = workers.start("worker", watched)
+    until(lambda: kit.committed(settings, admin) == {0: 1}, 40, workers.logs)
+    if when == "at work":
+        worker.send_signal(signal.SIGSTOP)
+    else:
+        workers.end("worker")
+    fill(settings, producer, 0, [b"%d" % number for number in range(1, 500)])
+    admin.delete_records({TopicPartition(Topics.of(settings).raw["flood"].name, 0): 300})
+    if when == "at work":
+        worker.send_signal(signal.SIGCONT)
+    else:
+        workers.start("worker", watched)
+    until(lambda: kit.committed(settings, admin) == {0: 500}, 40, workers.logs)
+    assert "/0: retention deleted offsets 1 to 299" in workers.log("worker")
+    with urlopen(f"http://127.0.0.1:{watched.sense_health_port}/metrics", timeout=5) as answer:
+        assert re.search(
+            r'^ioc_log_trimmed_total\{topic="\S+ioc.flood"\} 1', answer.read().decode(), re.MULTILINE
+        )
+    workers.end("worker")
+    numbers = [int(value) for _, value in kit.numbered(settings)["source-0"]]
+    assert numbers == [0, *range(300, 500)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
+from kafka import KafkaProducer
 
 from geo.cache import present_set
 from geo.files import write_boundaries
@@ -23,7 +24,16 @@ from tests.system import read_all
 
 @pytest.fixture
 def settings(kafka: Kafka) -> Settings:
-    return kafka.settings()
+    """With a log that has something to be read: a position beyond its end would be a lost one."""
+    made = kafka.settings()
+    producer = KafkaProducer(bootstrap_servers=made.bootstrap, acks="all", linger_ms=5)
+    topics = Topics.of(made)
+    for _ in range(30):
+        producer.send(topics.signals.name, key=b"92", value=b"{}", partition=0)
+        for stream in ("flood", "traffic"):
+            producer.send(topics.raw[stream].name, key=b"source", value=b"{}", partition=1)
+    producer.close()
+    return made
 
 
 def signals(settings: Settings) -> TopicPartition:

@@ -32,7 +32,15 @@ from tests.prose import INLINE, ROOT, Document, calls, families, options, wrong_
 
 ENGLISH, VIETNAMESE = Document("README.md"), Document("README.vi.md")
 #: What is written for people beside them.
-OTHERS = ("alerts/README.md", "alerts/README.vi.md", "deploy/README.md", "alerts/LIFECYCLE.md")
+OTHERS = (
+    "alerts/README.md",
+    "alerts/README.vi.md",
+    "alerts/LIFECYCLE.md",
+    "deploy/README.md",
+    "deploy/FAILURES.md",
+    "deploy/FAILURES.vi.md",
+    "streams/FAUST.md",
+)
 
 both = pytest.mark.parametrize("readme", [ENGLISH, VIETNAMESE], ids=lambda one: one.name)
 every = pytest.mark.parametrize("name", ["README.md", "README.vi.md", *OTHERS])

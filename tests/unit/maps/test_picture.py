@@ -126,6 +126,18 @@ def test_the_time_is_that_of_the_slowest_partition() -> None:
     assert picture.silence(11_000) == 2.0
 
 
+def test_workers_that_are_behind_show_as_old() -> None:
+    """What was told just now from a clock record of a minute ago is a minute old, whatever the wall's clock says."""
+    picture = Picture()
+    for wall in (0, 500_000, -500_000):
+        told = kit.passed_record(kit.NOON, "flood/0", appended_ms=1_000_000)
+        picture.apply_passed(told, 1_060_100 + wall, written_ms=1_060_000)
+        assert picture.silence(1_060_100 + wall) == 60.0
+    prompt = kit.passed_record(kit.NOON + timedelta(seconds=1), "flood/0", appended_ms=1_061_000)
+    picture.apply_passed(prompt, 1_061_100, written_ms=1_061_050)
+    assert picture.silence(1_061_100) == 0.05
+
+
 def test_a_new_run_takes_the_time_back_and_tells_everything() -> None:
     """Once most partitions are in another run its time counts, earlier or not, and all is told anew."""
     picture = Picture()

@@ -1,0 +1,100 @@
+"""The verdict of a run of chaos sees each kind of harm; otherwise a clean one would mean nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from tests.chaos.__main__ import options, shares
+from tests.chaos.cases import CASES
+from tests.chaos.logs import Came
+from tests.chaos.report import figures, page, percentile
+from tests.chaos.run import Outcome
+from tests.chaos.verdict import Verdict
+from tests.chaos.watch import Struck
+
+CHANGES = ("ioc.alert-changes", 0)
+CAME = Came(
+    correlated={CHANGES: [(b"a", b"1"), (b"a", b"2"), (b"b", b"1")], ("ioc.audit", 0): [(b"c", b"done")]},
+    located=Counter({b"x": 1, b"y": 2}),
+    dead=Counter({("ioc.flood", "undecodable"): 3}),
+)
+
+
+def judged(came: Came) -> tuple[int, int, int]:
+    verdict = Verdict()
+    verdict.compare(CAME, came)
+    assert verdict.clean == (not verdict.told)
+    return verdict.lost, verdict.duplicated, verdict.wrong
+
+
+def changes(*records: tuple[bytes, bytes]) -> Came:
+    return replace(CAME, correlated={**CAME.correlated, CHANGES: list(records)})
+
+
+@pytest.mark.parametrize(
+    ("came", "expected"),
+    [
+        (CAME, (0, 0, 0)),
+        (changes((b"a", b"1"), (b"b", b"1")), (1, 0, 0)),
+        (changes((b"a", b"1"), (b"a", b"2"), (b"a", b"2"), (b"b", b"1")), (0, 1, 0)),
+        (changes((b"a", b"1"), (b"a", b"9"), (b"b", b"1")), (0, 0, 1)),
+        (changes((b"a", b"2"), (b"a", b"1"), (b"b", b"1")), (0, 0, 2)),
+        (replace(CAME, correlated={CHANGES: CAME.correlated[CHANGES]}), (1, 0, 0)),
+        (replace(CAME, located=Counter({b"x": 2, b"y": 2})), (0, 1, 0)),
+        (replace(CAME, located=Counter({b"y": 2})), (1, 0, 0)),
+        (replace(CAME, dead=Counter({("ioc.flood", "undecodable"): 2})), (1, 0, 0)),
+    ],
+    ids=[
+        "the same",
+        "lost",
+        "twice",
+        "changed",
+        "moved",
+        "a topic lost",
+        "located twice",
+        "not located",
+        "dead",
+    ],
+)
+def test_each_kind_of_harm_is_counted(came: Came, expected: tuple[int, int, int]) -> None:
+    """Lost, duplicated and wrong, and nothing else for it."""
+    assert judged(came) == expected
+
+
+def test_a_long_run_has_a_hundred_faults_and_two_hundred_thousand_events() -> None:
+    """As the command stands without options; every case has some."""
+    given = options([])
+    found = shares(list(CASES.values()), given.kills)
+    assert sum(found.values()) == given.kills >= 100
+    assert min(found.values()) >= 1
+    assert given.events >= 200_000
+    assert CASES["kills"].events == 100
+
+
+def test_the_report_says_what_was_measured() -> None:
+    """Recovery by nearest rank; a fault that was not over is not measured, and a hung one is counted."""
+    assert percentile([], 0.95) is None
+    assert percentile(range(1, 101), 0.95) == 95
+    faults = [Struck(n, "kill", "sense-1", 0.0, ("sense",), 100.0, 101.0, 100.0 + n) for n in (1, 3)]
+    faults.append(Struck(3, "kill", "correlate", 0.0, ("correlate",), 100.0, 101.0, None))
+    outcome = Outcome(
+        "kills", 7, faults, Verdict(lost=2, told=["ioc.located, missing: x"]), ["stuck"], 61.0, 500
+    )
+    found = figures([outcome], {"disk": "nothing can be mounted"}, 7)
+    assert {name: found[name] for name in ("seed", "kills", "lost", "duplicated", "wrong", "hung")} == {
+        "seed": 7,
+        "kills": 3,
+        "lost": 2,
+        "duplicated": 0,
+        "wrong": 0,
+        "hung": 1,
+    }
+    assert found["recovery_p95_s"] == 3.0
+    text = page(found)
+    assert "| kills | kill sense | 2 | 2.0 s | 3.0 s | 3.0 s | 2.0 s |" in text
+    assert "| kills | kill correlate | 1 | – | – | – | – |" in text
+    assert "ioc.located, missing: x" in text
+    assert "nothing can be mounted" in text

@@ -1,0 +1,374 @@
+"""More than the product can judge: what it sustains, and what becomes of twice as much.
+
+The real processes on a real broker, one of each. The rate rises until the lag grows; at the last rate that held, the
+delay from the broker's append of a clock record to what came of it is measured. Then twice that rate for some
+minutes: nothing may be lost, memory must stay bounded, the wall must say that what it shows is old, and an operator's
+acknowledgement must come through. Exit status 1 where one of these does not hold. Figures go to build/load.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import msgspec
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+
+from alerts.alert import Alert
+from alerts.signals import Passed
+from ioc.broker import Broker
+from ioc.logs import configure_logs
+from ioc.ports import LOOPBACK, free_port
+from ioc.settings import Settings, load_settings
+from ioc.shutdown import child_setup
+from streams.admin import ensure_topics
+from streams.topics import Topics
+from tests import wallkit as kit
+from tests.system import System, environment, read_all, running, until
+from tests.wallprocess import memory_mb
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+WORKERS = ("sense", "correlate", "wall")
+#: Seconds of lag from which a rate counts as too much, and how much a step of the rise is more than the one before.
+BEHIND, RISE = 2.0, 1.4
+#: Memory of a worker under overload may grow by so much over the second half, beyond what it was at the half.
+GROWTH = 1.25
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S', time.gmtime())} {text}\n")
+    sys.stderr.flush()
+
+
+class Writer:
+    """The process that writes events."""
+
+    def __init__(self, settings: Settings, sources: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.load.write", f"--sources={sources}"],
+            env=environment(settings),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=child_setup(),
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n", "the writer did not begin"
+
+    def rate(self, rate: float) -> None:
+        self._tell(f"{rate}\n")
+
+    def end(self) -> int:
+        """Stop; how many events were written."""
+        self._tell("\n")
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line)
+        self._process.stdin.flush()
+
+
+class Lag:
+    """Raw records that sense has not committed."""
+
+    def __init__(self, settings: Settings) -> None:
+        topics = Topics.of(settings).raw.values()
+        self._partitions = [TopicPartition(t.name, n) for t in topics for n in range(t.partitions)]
+        self._group = f"{settings.topic_prefix}ioc-sense"
+        self._admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap)
+        self._consumer = KafkaConsumer(bootstrap_servers=settings.bootstrap, isolation_level="read_committed")
+
+    def __call__(self) -> int:
+        ends = self._consumer.end_offsets(self._partitions)
+        found = self._admin.list_group_offsets({self._group: None})[self._group]
+        committed = {(tp.topic, tp.partition): max(0, entry.offset) for tp, entry in found.items()}
+        return sum(max(0, end - committed.get((tp.topic, tp.partition), 0)) for tp, end in ends.items())
+
+    def close(self) -> None:
+        self._admin.close()
+        self._consumer.close()
+
+
+@dataclass
+class Overload:
+    """What was seen while twice as much came in as can be judged."""
+
+    memory: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in WORKERS})
+    lag: list[int] = field(default_factory=list)
+    oldest_s: float = 0.0
+    acknowledged_s: float | None = None
+    acknowledgement: str = ""
+
+
+def rise(writer: Writer, lag: Lag, start: float, seconds: float) -> float:
+    """Raise the rate until the lag grows; the last rate that held."""
+    rate, held = start, 0.0
+    while True:
+        writer.rate(rate)
+        time.sleep(seconds)
+        first = lag()
+        time.sleep(seconds / 2)
+        behind = lag()
+        say(f"{rate:,.0f} events/s: {first:,} records behind, then {behind:,}")
+        if behind > BEHIND * rate and behind > first:
+            return held
+        held, rate = rate, rate * RISE
+
+
+def delays(settings: Settings, since_ms: float) -> list[float]:
+    """Seconds from the append of each clock record to that of what sense told of it."""
+    found = []
+    for record in read_all(settings, Topics.of(settings).signals.name):
+        if record.timestamp >= since_ms and b'"kind":"passed"' in record.value:
+            passed = msgspec.json.decode(record.value, type=Passed)
+            if passed.appended_ms >= since_ms:
+                found.append((record.timestamp - passed.appended_ms) / 1000)
+    return found
+
+
+def overload(system: System, lag: Lag, seconds: float) -> Overload:
+    """Watch for so long; a third of the way on, an operator acknowledges."""
+    seen, began = Overload(), time.monotonic()
+    beats = _beats(system.settings.wall_port, began + seconds)
+    asked: subprocess.Popen[str] | None = None
+    asked_at = 0.0
+    for age in beats:
+        now = time.monotonic()
+        seen.oldest_s = max(seen.oldest_s, age)
+        for name in WORKERS:
+            seen.memory[name].append(memory_mb(system.processes[name].pid))
+        seen.lag.append(lag())
+        if asked is None and now - began > seconds / 3 and (alert := _open_alert(system.settings)):
+            asked_at, asked = now, _acknowledge(system.settings, alert, seconds)
+        if asked is not None and seen.acknowledged_s is None and asked.poll() is not None:
+            seen.acknowledged_s = now - asked_at
+            seen.acknowledgement = asked.communicate()[0].strip()
+    if asked is not None and asked.poll() is None:
+        asked.kill()
+    return seen
+
+
+def _beats(port: int, until_: float) -> Iterator[float]:
+    """The age that a browser is told, in seconds, with each beat of the wall."""
+    with urlopen(f"http://{LOOPBACK}:{port}/events", timeout=30) as stream:
+        event = b""
+        for line in stream:
+            if time.monotonic() >= until_:
+                return
+            if line.startswith(b"event: "):
+                event = line[7:].strip()
+            elif line.startswith(b"data: ") and event == b"beat":
+                yield json.loads(line[6:]).get("silence_s") or 0.0
+
+
+def _open_alert(settings: Settings) -> str | None:
+    """The latest alert that was raised."""
+    decode = msgspec.json.Decoder(Alert).decode
+    with closing(
+        KafkaConsumer(bootstrap_servers=settings.bootstrap, isolation_level="read_committed")
+    ) as reader:
+        tp = TopicPartition(Topics.of(settings).alert_changes.name, 0)
+        reader.assign([tp])
+        end = reader.end_offsets([tp])[tp]
+        reader.seek(tp, max(0, end - 500))
+        found = None
+        while reader.position(tp) < end:
+            for record in reader.poll(timeout_ms=500).get(tp, ()):
+                alert = decode(record.value)
+                if alert.change == "raised":
+                    found = alert.id
+        return found
+
+
+def _acknowledge(settings: Settings, alert: str, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "ioc", "command", "acknowledge", alert, "--as", "operator"]
+    return subprocess.Popen(
+        [*command, "--wait", str(seconds)],
+        env={**environment(settings), "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=child_setup(),
+    )
+
+
+@contextmanager
+def installation(directory: Path) -> Iterator[System]:
+    """Broker and processes, one of each, with rules that raise alerts for some of the city's sources."""
+    base = load_settings(
+        bootstrap_servers="",
+        state_dir=directory / "state",
+        broker_port=free_port(),
+        broker_controller_port=free_port(),
+    )
+    broker = Broker(base, say)
+    broker.start()
+    try:
+        broker.wait_ready()
+        kit.operators_file(directory)
+        settings = base.model_copy(
+            update={
+                "bootstrap_servers": broker.address,
+                "topic_prefix": "load.",
+                "operators_file": directory / "operators.yaml",
+                "rules_file": Path(__file__).parents[1] / "bench" / "stream" / "rules.yaml",
+                "wall_port": free_port(),
+                **{f"{name}_health_port": free_port() for name in (*WORKERS, "clock")},
+            }
+        )
+        ensure_topics(settings)
+        with running(settings, directory / "processes") as system:
+            for name in ("clock", *WORKERS):
+                system.start(name)
+            yield system
+    finally:
+        broker.stop()
+
+
+def measure(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
+    with installation(directory) as system, closing(Lag(system.settings)) as lag:
+        settings = system.settings
+        writer = Writer(settings, given.sources)
+        try:
+            writer.rate(100)
+            until(lambda: read_all(settings, Topics.of(settings).located.name), 60, system.tails)
+            sustained = rise(writer, lag, given.start, given.step)
+            say(f"sustained: {sustained:,.0f} events/s; letting it catch up")
+            writer.rate(sustained / 4)
+            until(lambda: lag() < sustained, 300, system.tails)
+            writer.rate(sustained)
+            time.sleep(5)
+            since = 1000 * time.time()
+            time.sleep(given.step)
+            took = delays(settings, since)
+            say(f"twice as much for {given.minutes:g} min")
+            writer.rate(2 * sustained)
+            seen = overload(system, lag, 60 * given.minutes)
+            written = writer.end()
+        finally:
+            writer.kill()
+        say(f"{written:,} events written; {seen.lag[-1]:,} behind, being judged")
+        drained = time.monotonic()
+        until(lambda: lag() == 0, 1800, system.tails)
+        drained = time.monotonic() - drained
+        ended = {name: system.processes[name].poll() for name in WORKERS}
+        located = count(settings, Topics.of(settings).located.name)
+        dead = count(settings, Topics.of(settings).dead_letters.name)
+    return figures(given, sustained, took, seen, written, located, dead, drained, ended)
+
+
+def count(settings: Settings, topic: str) -> int:
+    """How many committed records a topic has."""
+    with closing(
+        KafkaConsumer(
+            bootstrap_servers=settings.bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        )
+    ) as reader:
+        partitions = [TopicPartition(topic, n) for n in sorted(reader.partitions_for_topic(topic) or ())]
+        reader.assign(partitions)
+        reader.seek_to_beginning(*partitions)
+        ends = reader.end_offsets(partitions)
+        found = 0
+        while any(reader.position(tp) < end for tp, end in ends.items()):
+            found += sum(len(batch) for batch in reader.poll(timeout_ms=500).values())
+        return found
+
+
+def figures(
+    given: argparse.Namespace,
+    sustained: float,
+    took: list[float],
+    seen: Overload,
+    written: int,
+    located: int,
+    dead: int,
+    drained: float,
+    ended: dict[str, int | None],
+) -> dict[str, Any]:
+    cuts = statistics.quantiles(took, n=100) if len(took) > 1 else [0.0] * 99
+    memory = {name: _memory(found) for name, found in seen.memory.items() if found}
+    found: dict[str, Any] = {
+        "machine": platform.platform(),
+        "sustained_per_s": round(sustained),
+        "delay_s": {"p50": round(cuts[49], 3), "p95": round(cuts[94], 3), "p99": round(cuts[98], 3)},
+        "overload_per_s": round(2 * sustained),
+        "overload_s": 60 * given.minutes,
+        "written": written,
+        "located": located,
+        "dead": dead,
+        "lag_at_end": seen.lag[-1],
+        "drained_s": round(drained, 1),
+        "memory_mb": memory,
+        "wall_oldest_s": round(seen.oldest_s, 1),
+        "acknowledged_s": None if seen.acknowledged_s is None else round(seen.acknowledged_s, 1),
+        "acknowledgement": seen.acknowledgement,
+    }
+    found["failed"] = [
+        what
+        for what, holds in {
+            "nothing is lost": written == located + dead,
+            "nobody ended": set(ended.values()) == {None},
+            "memory is bounded": all(one["end"] <= GROWTH * one["half"] for one in memory.values()),
+            "the wall says that it is behind": seen.oldest_s > 4,
+            "an acknowledgement comes through": "done" in seen.acknowledgement,
+        }.items()
+        if not holds
+    ]
+    return found
+
+
+def _memory(found: list[float]) -> dict[str, int]:
+    half = found[len(found) // 3 : 2 * len(found) // 3] or found
+    end = found[2 * len(found) // 3 :] or found
+    return {
+        "half": round(statistics.median(half)),
+        "end": round(statistics.median(end)),
+        "most": round(max(found)),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.load",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--minutes", type=float, default=5.0, help="of overload (default: 5)")
+    parser.add_argument(
+        "--start", type=float, default=4000.0, help="first rate, events a second (default: 4000)"
+    )
+    parser.add_argument(
+        "--step", type=float, default=15.0, help="seconds of each rate of the rise (default: 15)"
+    )
+    parser.add_argument("--sources", type=int, default=10_000, help="of the city (default: 10000)")
+    parser.add_argument("--output", type=Path, default=BUILD / "load.json")
+    given = parser.parse_args()
+    configure_logs()
+    with tempfile.TemporaryDirectory(prefix="ioc-load-") as directory:
+        found = measure(given, Path(directory))
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    given.output.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    return 1 if found["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
