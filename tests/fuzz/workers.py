@@ -255,7 +255,7 @@ def _key_target() -> Target:
         raw("flood").among(MemoryRecord(data, b"not an event", 102))
         raw("flood").among(MemoryRecord(data, event("flood", 3), 102))
 
-    return Target("key", [b"street-1", b"\x00clock"], check, share=0.3)
+    return Target("key", [b"street-1", b"\x00clock"], check, share=0.03)
 
 
 # What others read of it
