@@ -25,6 +25,7 @@ from geo.files import read_boundaries, stated
 from geo.reading import read_features
 from ioc.errors import UserError
 from ioc.operators import parse_operators
+from streams.access.parties import parse_parties
 from streams.inventory import parse_inventory
 from streams.recording import read_recording
 from streams.recording_index import load_configurations, load_index
@@ -32,6 +33,7 @@ from streams.schemas import MEASURES
 from tests.fuzz.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTIES = ROOT / "deploy" / "access" / "parties.example.yaml"
 EVERY_RULE = ROOT / "tests" / "unit" / "alerts" / "rules" / "every-kind.yaml"
 
 INVENTORY = b"""\
@@ -211,6 +213,7 @@ def targets() -> list[Target]:
         _yaml("subscriptions", parse_subscriptions, SUBSCRIPTIONS, share=0.3),
         _yaml("maintenance", parse_maintenance, MAINTENANCE, share=0.3),
         _yaml("operators", parse_operators, OPERATORS, share=0.3),
+        _yaml("parties", parse_parties, PARTIES.read_bytes(), share=0.3),
         _boundary_target("boundaries-geojson", ".geojson", "geojson"),
         _boundary_target("boundaries-gz", ".geojson.gz", "gz"),
         _boundary_target("boundaries-gpkg", ".gpkg", "gpkg"),

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import json
 import logging
+import os
 import socket
 import tempfile
 import threading
@@ -59,7 +60,8 @@ class _Past:
 class _Wall:
     """A wall with alerts, a past, an agency's feed, and a supervisor who is signed in."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, proxied: bool) -> None:
+        """`proxied`: whoever asks from this machine is a proxy."""
         self._folder = tempfile.TemporaryDirectory()
         self.failures = _Failures()
         for name in ("aiohttp", "asyncio"):
@@ -70,7 +72,10 @@ class _Wall:
         operators = kit.operators_file(Path(self._folder.name))
         self._wall = kit.WallThread(kit.small_shell(), operators, feeds)
         self._wall.past = _Past()
+        # The wall in its thread reads the settings once, when it starts.
+        os.environ |= {"IOC_WALL_PROXIES": '["127.0.0.1"]' if proxied else ""}
         self._wall.start()
+        del os.environ["IOC_WALL_PROXIES"]
         atexit.register(self.close)
         self._wall.feed(lambda picture: picture.apply_alert(kit.alert_record(), "a1"))
         self._wall.feed(lambda picture: picture.apply_located(kit.located_record()))
@@ -124,8 +129,8 @@ class _Wall:
 
 
 @cache
-def wall() -> _Wall:
-    return _Wall()
+def wall(*, proxied: bool = False) -> _Wall:
+    return _Wall(proxied=proxied)
 
 
 def request(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
@@ -184,7 +189,16 @@ def targets() -> list[Target]:
         b"POST /api/commands HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nSec-Fetch-Site: same-origin\r\n"
         b"Content-Type: application/json\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     ]
+    through = [
+        request("GET", path, b"", "X-Forwarded-For: 10.0.0.1, 192.0.2.7", "X-Forwarded-Host: wall.example:443",
+                "X-Forwarded-Proto: https", "Cookie: SESSION; x=viewer~1790000000~c2ln")
+        for path in ("/", "/api/me", "/api/alert?id=a1")
+    ]  # fmt: skip
+    through.append(
+        request("POST", "/api/sign-out", b"{}", "X-Forwarded-Host: [::1]:8090", "Origin: http://[::1]:8090")
+    )
     return [
+        Target("http-proxied", through, lambda data: wall(proxied=True).check(data), share=0.2),
         Target("http", [*gets, *posts], lambda data: wall().check(data), share=0.3),
         Target("http-command", bodies, _command, share=0.3),
         Target("http-sign-in", [b'{"id":"nobody","password":"x"}'], _sign_in, share=0.02),
