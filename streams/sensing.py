@@ -4,8 +4,8 @@ For each record, in the log's order: a clock record moves the time, completes wh
 configuration; an event is decoded, checked against the time, located, and judged by the rules about its source.
 No result depends on where a chunk ends, on the machine's clock, or on other partitions.
 
-The state in memory runs ahead of its commit by one chunk. Where the commit fails the process must end, and the
-next lease restores what was committed.
+The state in memory runs ahead of its commit. Where the commit fails the process must end, and the next lease
+restores what was committed.
 """
 
 from __future__ import annotations
