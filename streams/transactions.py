@@ -147,13 +147,14 @@ class Lease:
         sent = []
         for (topic, partition), records in effects.records.items():
             for batch in _batches(producer, records):
-                sent.append(await producer.send_batch(batch, topic, partition=partition))
+                count = batch.record_count()
+                sent.append((await producer.send_batch(batch, topic, partition=partition), count))
         lengths = self._lengths
         committed = {tp: (end, str(lengths[self._state_of[tp]])) for tp, end in ends.items()}
         await producer.send_offsets_to_transaction(committed, self.group)
         grown = dict(lengths)
         # Before the commit: it does not fail where a batch was refused, it would go on without that batch.
-        for future in sent:
+        for future, count in sent:
             written = await future
             tp = TopicPartition(written.topic, written.partition)
             if (length := lengths.get(tp)) is not None:
@@ -162,7 +163,7 @@ class Lease:
                         f"{tp.topic}/{tp.partition} was made anew: it had {length} offsets, and now goes on at "
                         f"{written.offset}"
                     )
-                grown[tp] = max(grown[tp], written.offset + 1)
+                grown[tp] = max(grown[tp], written.offset + count)
         await producer.commit_transaction()
         self.positions.update(ends)
         self._lengths = grown

@@ -183,8 +183,14 @@ class Worker:
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; then let chunks at work commit, and leave the group."""
         loop = asyncio.get_running_loop()
+
+        def asked(*_: object) -> None:
+            # Not by the loop: it would wait for the work that holds the loop up.
+            end_after(self.settings.shutdown_grace)
+            loop.call_soon_threadsafe(self._stop.set)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked_to_stop)
+            signal.signal(number, asked)
         self.health.check("partitions", False, "joining the group")
         self.app.finalize()
         self.app.in_worker = True
@@ -196,10 +202,6 @@ class Worker:
         await self._release(list(self._pipelines))
         await self.app.stop()
         watch.cancel()
-
-    def _asked_to_stop(self) -> None:
-        end_after(self.settings.shutdown_grace)
-        self._stop.set()
 
     async def _watch(self) -> None:
         """Keep the health conditions true to what happens."""
