@@ -143,6 +143,13 @@ class _Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         self._handed_over.clear()
         await super().perform_seek()
+        # Where nothing is committed yet aiokafka stays where it is: what was read under a former assignment, and was
+        # void with that, would be skipped.
+        new = [
+            driver.ensure_aiokafka_TP(tp) for tp in self.assignment() if not self._committed_offset.get(tp)
+        ]
+        if new:
+            await self._thread.seek_to_beginning(*new)
 
     async def wait_empty(self) -> None:
         """Do not wait for the streams: Faust's wait is unbounded (it may never end on SIGTERM).

@@ -157,6 +157,28 @@ def test_what_is_at_work_when_the_end_comes_is_committed_whole(
     assert_all_once(settings, {f"source-{partition}": texts for partition in range(4)})
 
 
+def test_what_was_read_before_anything_was_committed_is_read_again(
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers
+) -> None:
+    """A second worker comes while the first has read and committed nothing: what that one keeps is read again."""
+    values = [kit.WAIT, *(b"%d" % number for number in range(1, 60))]
+    for partition in range(4):
+        fill(settings, producer, partition, values)
+    first = workers.start("first", settings)
+    until(lambda: workers.log("first").count(kit.WAITS) == 4, 40, workers.logs)
+    second = workers.start("second", settings)
+    until(lambda: workers.waits("second"), 40, workers.logs)
+    until(lambda: workers.log("first").count(kit.WAITS) > 4, 40, workers.logs)
+    assert kit.committed(settings, admin) == {}
+    for worker in (first, second):
+        worker.send_signal(signal.SIGUSR1)
+    until(lambda: sum(kit.committed(settings, admin).values()) == 240, 40, workers.logs)
+    for name in ("first", "second"):
+        workers.end(name)
+    texts = [value.decode() for value in values]
+    assert_all_once(settings, {f"source-{partition}": texts for partition in range(4)})
+
+
 class Load(threading.Thread):
     """Sends records of 40 sources to the four partitions until it is told to stop."""
 
