@@ -26,6 +26,9 @@ REACH_SECONDS = 15.0
 #: The settings that decide what a topic keeps and how; others are the operator's own business.
 _VERIFIED = ("cleanup.policy", "retention.ms", "message.timestamp.type")
 
+#: Seconds in which every broker of a cluster must know of a new topic, and what is said of one that is not there.
+KNOWN_SECONDS, MISSING = 10.0, ": missing"
+
 _OK, _EXISTS = 0, TopicExists.errno
 
 
@@ -51,7 +54,13 @@ def _ensure(settings: Settings, table: list[Topic]) -> None:
         missing = [topic for topic in table if topic.name not in present]
         if missing:
             _create(admin, missing, settings)
-        _require(_mismatches(admin, table, settings), settings)
+        until = time.monotonic() + KNOWN_SECONDS if missing else 0.0
+        # Each broker of a cluster knows of a new topic a little later, and any of them may be asked.
+        lines = _mismatches(admin, table, settings)
+        while time.monotonic() < until and any(line.endswith(MISSING) for line in lines):
+            Event().wait(0.2)
+            lines = _mismatches(admin, table, settings)
+        _require(lines, settings)
 
 
 def verify_topics(settings: Settings) -> list[str]:
@@ -113,7 +122,7 @@ def _mismatches(admin: KafkaAdminClient, table: list[Topic], settings: Settings)
     lines: list[str] = []
     for topic in table:
         if topic.name not in present:
-            lines.append(f"{topic.name}: missing")
+            lines.append(f"{topic.name}{MISSING}")
             continue
         partitions = present[topic.name]["partitions"]
         copies = min((len(partition["replica_nodes"]) for partition in partitions), default=0)
