@@ -20,7 +20,7 @@ from typing import Any
 
 from aiokafka.structs import TopicPartition
 from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
 from ioc.health import Health, serve_health
 from ioc.logs import configure_logs
@@ -144,7 +144,7 @@ def committed(settings: Settings, admin: KafkaAdminClient) -> dict[int, int]:
     name = group(settings)
     try:
         offsets = admin.list_group_offsets({name: None})[name]
-    except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError):
+    except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
         return {}  # the first group that a new broker has
     return {tp.partition: entry.offset for tp, entry in offsets.items() if entry.offset >= 0}
 
