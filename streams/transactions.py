@@ -148,7 +148,9 @@ class Lease:
         for (topic, partition), records in effects.records.items():
             for batch in _batches(producer, records):
                 count = batch.record_count()
-                sent.append((await producer.send_batch(batch, topic, partition=partition), count))
+                future = await producer.send_batch(batch, topic, partition=partition)
+                future.add_done_callback(_heard)
+                sent.append((future, count))
         lengths = self._lengths
         committed = {tp: (end, str(lengths[self._state_of[tp]])) for tp, end in ends.items()}
         await producer.send_offsets_to_transaction(committed, self.group)
@@ -188,6 +190,12 @@ class Lease:
         await self._producer.stop()
 
 
+def _heard(future: asyncio.Future[Any]) -> None:
+    """Where a commit fails nobody asks for the other batches: that is no error to be told of."""
+    if not future.cancelled():
+        future.exception()
+
+
 def _fail_as_a_whole(producer: AIOKafkaProducer) -> None:
     """Let a transaction that has failed take with it what waits to be sent.
 
@@ -200,6 +208,12 @@ def _fail_as_a_whole(producer: AIOKafkaProducer) -> None:
     def error_transaction(error: Exception) -> None:
         ended(error)
         waiting.fail_all(error)
+        # The caller learns of it once; that the others were not asked is no error of its own.
+        for future in (
+            manager._transaction_waiter,
+            *(one.future for of in waiting._batches.values() for one in of),
+        ):
+            future.exception()
         waiting._batches.clear()
 
     manager.error_transaction = error_transaction

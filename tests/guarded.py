@@ -106,7 +106,7 @@ def guarded(directory: Path) -> Iterator[Guarded]:
         broker.stop()
 
 
-def write(settings: Settings, topic: str, value: bytes = b"x") -> None:
+def write(settings: Settings, topic: str, value: bytes = b"x", partition: int = 0) -> None:
     """One record, acknowledged. Raises what the client does where it is refused."""
     producer = KafkaProducer(
         **client_arguments(settings),
@@ -115,7 +115,7 @@ def write(settings: Settings, topic: str, value: bytes = b"x") -> None:
         enable_idempotence=False,  # who may write nothing at all would be refused for this already
     )
     try:
-        producer.send(topic, value, key=b"key", partition=0).get(5)
+        producer.send(topic, value, key=b"key", partition=partition).get(5)
     finally:
         producer.close(timeout=0.5)
 

@@ -178,6 +178,7 @@ async def test_a_worker_takes_its_own_lease_and_writes_only_its_outputs(broker: 
     settings, number = broker.as_("ioc-sense"), 3
     flood, state = AsyncTopicPartition(FLOOD, number), TOPICS.raw_state["flood"].name
     states = {TOPICS.raw[stream].name: TOPICS.raw_state[stream].name for stream in TOPICS.raw}
+    await asyncio.to_thread(write, broker.base, FLOOD, b"to be read", number)
     lease = await Lease.take(settings, "ioc-sense", number, states)
     good, bad = Effects(), Effects()
     good.add(state, number, b"key", b"value")
