@@ -15,7 +15,7 @@ from ioc.settings import load_settings
 
 COMMANDS = (
     *("broker", "topics", "sense", "correlate", "clock", "replay", "wall", "up", "settings"),
-    *("record", "backtest", "explain", "cap", "subscribe"),
+    *("record", "backtest", "explain", "rebuild", "cap", "subscribe"),
 )
 
 
