@@ -27,6 +27,7 @@ from tests.bench.stream.delay import measure_delay
 from tests.bench.stream.events import City
 from tests.bench.stream.ground import Ground, Log, ground
 from tests.bench.stream.measure import Measurement, measure, running
+from tests.bench.stream.profiles import profiles
 from tests.bench.stream.report import figures, table, write
 from tests.bench.stream.shapes import shapes
 
@@ -34,7 +35,7 @@ REPORT = ROOT / "build" / "bench.json"
 #: The log on which all must come to the same: so many sources, each with a few events.
 SHORT = City(sources=1_000, seed=7)
 SHORT_EVENTS = 10_000
-PARTS = ("rates", "delay", "shape")
+PARTS = ("rates", "delay", "shape", "profile")
 #: Of the product's greatest rate, where delays are measured.
 SHARES = (0.1, 0.5, 0.9)
 #: Events from which a day's replay is reckoned.
@@ -191,6 +192,13 @@ def run(place: Ground, options: argparse.Namespace, result: dict[str, Any]) -> N
     if "shape" in options.parts:
         result["shapes"] = shapes(place, options.events // 2, options.seconds, options.replayed, say)
         result["worker_rss_mb"] = result["shapes"]["recovery"]["rss_mb"]
+    if "profile" in options.parts:
+        try:
+            result["profiles"] = profiles(
+                place, options.events // 2, options.seconds, REPORT.parent / "bench"
+            )
+        except RuntimeError as error:
+            say(f"no profiles: {error}")
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from streams.schemas import CLOCK_KEY, EVENTS, Clock
 from streams.topics import STREAMS, partition_of
 from tests.bench.stream.events import City, Raw, steps
 from tests.bench.stream.measure import Sample, summary
+from tests.bench.stream.profiles import shares
 from tests.bench.stream.report import write
 
 CITY = City(sources=400, partitions=3)
@@ -116,3 +117,10 @@ def test_the_report_shows_what_was_measured(tmp_path: Path) -> None:
     for name in ("contenders", "sources"):
         assert f"({name}.svg)" in text
         assert ET.parse(tmp_path / f"{name}.svg").getroot().tag.endswith("svg")
+
+
+def test_a_function_has_its_own_share_and_that_with_what_it_called() -> None:
+    """Lines of one function count together; a function that calls itself counts once for a sample."""
+    found = shares("main (a.py:1);work (a.py:5) 6\nmain (a.py:2);work (a.py:9);work (a.py:5);c (b.py:1) 2\n")
+    assert found["samples"] == 8
+    assert found["functions"] == [("work (a.py)", 0.75, 1.0), ("c (b.py)", 0.25, 0.25)]
