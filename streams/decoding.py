@@ -121,6 +121,7 @@ class RawDecoder:
         except UNDECODABLE:
             return [self.decode(record, now) for record in records]
         decoded: list[Event | Clock | DeadLetter | None] = []
+        reports = self._stream == "report"
         zone, earliest, latest = None, EARLIEST, LATEST if now is None else now + self._future
         for record, event in zip(records, events, strict=True):
             time = event.time
@@ -136,7 +137,7 @@ class RawDecoder:
             ):
                 decoded.append(self.decode(record, now))
             else:
-                if type(event) is ReportEvent:
+                if reports:
                     event.reporter_hash = hash_in(record.value or b"")
                 decoded.append(event)
         return decoded

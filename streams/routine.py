@@ -73,11 +73,14 @@ class Routine:
         self,
         stream: str,
         late_bound: timedelta,
+        pace: timedelta,
         writer: Writer,
         sums: MinuteSums,
         picture: SourcePicture,
         counts: Counts,
     ) -> None:
+        #: An event that comes sooner after the one before it counts against its source's quota.
+        self._pace = pace
         self._stream, self._late_bound, self._writer = stream, late_bound, writer
         self._sums, self._picture, self._counts = sums, picture, counts
         self._known: dict[str, Known] = {}
@@ -172,7 +175,9 @@ class Routine:
         if time.tzinfo is not self._zone:
             self._enter(time.tzinfo)
         state = known.state
-        if not self._first <= time < self._end or time < state.time or event.id == state.event:  # type: ignore[operator]
+        if not self._first <= time < self._end or event.id == state.event:
+            return False
+        if time - state.time < self._pace or state.burst:  # type: ignore[operator]
             return False
         for measure, low, high in known.ranges:
             value = getattr(event, measure)

@@ -97,7 +97,9 @@ class Sensing:
         self._restore(restored)
         self._picture.restore(self.sources, self.state.clock)
         self._in_full = in_full
-        self._routine = Routine(stream, self._late, self._writer, self._sums, self._picture, self.state)
+        self._routine = Routine(
+            stream, self._late, self._pace, self._writer, self._sums, self._picture, self.state
+        )
         if self.state.clock is not None:
             self._routine.pass_time(self.state.clock)
         self._configuration: Configuration | None = None
@@ -196,7 +198,8 @@ class Sensing:
         for index, (record, event) in enumerate(stretch):
             if type(event) is Clock:
                 self._pass(event, record, configurations, out)
-            elif (exceeds := self._exceeds(event)) or not take(event, out):  # type: ignore[arg-type]
+            elif not take(event, out):  # type: ignore[arg-type]
+                exceeds = self._exceeds(event)  # type: ignore[arg-type]
                 if places is None and not self._routine.knows(event):  # type: ignore[arg-type]
                     places = self._places(stretch[index:], index)
                 place = places.get(index) if places else None
@@ -209,7 +212,7 @@ class Sensing:
             return False
         gap = event.time - state.time
         if gap >= self._pace and not state.burst:
-            return False  # nearly all
+            return False
         if gap < _NOTHING or event.id == state.event or clock - event.time > self._late:
             return False
         burst = max(0.0, state.burst + 1 - gap / self._pace)
