@@ -138,7 +138,7 @@ class RawDecoder:
                 decoded.append(self.decode(record, now))
             else:
                 if reports:
-                    event.reporter_hash = hash_in(record.value or b"")
+                    event.reporter_hash = hash_in(record.value or b"")  # type: ignore[attr-defined]
                 decoded.append(event)
         return decoded
 
