@@ -24,6 +24,7 @@ from msgspec import Meta, Struct
 
 from alerts.rules.policy import ROLES, Operator, Role
 from ioc.errors import UserError
+from ioc.textfile import read_text
 from ioc.wholefile import whole_file
 from ioc.yamlfile import Document
 
@@ -100,14 +101,9 @@ def _is_argon2id(text: str) -> bool:
 
 def read_operators(path: Path) -> tuple[OperatorEntry, ...]:
     """The operators in a file. Raises `UserError` where it cannot be read or is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            "cannot read the file of operators",
-            f"{path}: {error}",
-            "see IOC_OPERATORS_FILE; ioc operators add makes the file",
-        ) from None
+    text = read_text(
+        path, "the file of operators", "see IOC_OPERATORS_FILE; ioc operators add makes the file"
+    )
     return parse_operators(text, str(path))
 
 

@@ -14,7 +14,7 @@ What else differs from Faust's own consumer, in both ways of reading, is on purp
   no tasks to hand over a message.
 
 Nothing here decides what is processed: after a rebalance Faust may hand over a chunk again, and the pipeline of the
-partition skips what is behind its position.
+lane skips what is behind its position.
 """
 
 from __future__ import annotations

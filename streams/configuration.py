@@ -28,6 +28,7 @@ from geo.registry import Registry
 from ioc.errors import UserError
 from ioc.operators import parse_operators
 from ioc.settings import Settings
+from ioc.textfile import read_text
 from ioc.undecodable import UNDECODABLE
 from streams.admin import ensure_agencies
 from streams.atlas import Atlas
@@ -189,10 +190,7 @@ def configuration_files(settings: Settings) -> tuple[Path, ...]:
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError("cannot read a configuration file", f"{path}: {error}", "check the path") from None
+    return read_text(path, "a configuration file")
 
 
 def _operators(path: Path | None) -> list[Operator]:

@@ -49,8 +49,7 @@ class SenseProcessor:
         return clock.timestamp() if clock else None
 
     def ready(self, records: Sequence[RawRecord]) -> bool:
-        needed = self._sensing.configurations_needed(records)
-        return all(name in self._configurations.known for name in needed)
+        return self._configurations.known.keys() >= set(self._sensing.configurations_needed(records))
 
     async def prepare(self, records: Sequence[RawRecord]) -> None:
         await _fetch(self._sensing.configurations_needed(records), self._configurations, self._health)
@@ -126,8 +125,7 @@ class CorrelateProcessor:
         return passed.timestamp() if passed else None
 
     def ready(self, records: Sequence[RawRecord]) -> bool:
-        needed = self._correlating.configurations_needed(records)
-        return all(name in self._configurations.known for name in needed)
+        return self._configurations.known.keys() >= set(self._correlating.configurations_needed(records))
 
     async def prepare(self, records: Sequence[RawRecord]) -> None:
         needed = self._correlating.configurations_needed(records)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ioc.errors import UserError
+from ioc.textfile import read_text
 
 if TYPE_CHECKING:
     from alerts.alert import Alert
@@ -134,7 +135,11 @@ def _configurations(
     from streams.configuration import with_maps
     from streams.shelf import Shelf
 
-    changes = {name: _text(path) for name, path in (("rules", rules), ("inventory", inventory)) if path}
+    changes = {
+        name: read_text(path, "the file to try")
+        for name, path in (("rules", rules), ("inventory", inventory))
+        if path
+    }
     shelf = Shelf(settings)
     present = f"of {events.present}"
     before = with_maps(
@@ -147,13 +152,6 @@ def _configurations(
         inventory_name=str(inventory or f"inventory {present}"),
     )
     return before, after
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError("cannot read the file to try", f"{path}: {error}", "check the path") from None
 
 
 def _judged(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ioc.errors import UserError
+from ioc.textfile import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +123,7 @@ def try_examples(
     settings = _settings()
     path = file or _in_force(settings)[0]
     try:
-        written = read_rules(_read(path), str(path), MEASURES)
+        written = read_rules(read_text(path), str(path), MEASURES)
     except UserError as error:
         _tell(error)
         raise typer.Exit(WRONG) from None
@@ -188,7 +189,7 @@ class Found:
         from streams.schemas import MEASURES
 
         try:
-            text = _read(path)
+            text = read_text(path)
             data = Document(text, str(path)).data
             keys = set(data) if isinstance(data, dict) else set()
             if "windows" in keys:
@@ -215,7 +216,7 @@ class Found:
         from streams.inventory import parse_inventory
 
         try:
-            sources = parse_inventory(_read(path), str(path))
+            sources = parse_inventory(read_text(path), str(path))
         except UserError as error:
             self._refuse(error)
         else:
@@ -249,13 +250,6 @@ def _in_force(settings: Settings) -> list[Path]:
 
     files = (settings.rules_file or DEFAULT_RULES, settings.maintenance_file, settings.subscriptions_file)
     return [path for path in files if path is not None]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError("cannot read the file", f"{path}: {error}", "check the path") from None
 
 
 def _described(written: Written) -> str:

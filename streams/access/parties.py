@@ -22,8 +22,8 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta, Struct
 
 from alerts.rules.specs import Name
-from ioc.errors import UserError
 from ioc.settings import Settings
+from ioc.textfile import read_text
 from ioc.yamlfile import Document, Problems
 from streams.access.rights import Right, Rights, Task
 from streams.topics import STREAMS
@@ -150,12 +150,5 @@ def parse_parties(text: str, name: str) -> Parties:
 
 def read_parties(path: Path) -> Parties:
     """The parties in a file. Raises `UserError` where it cannot be read or is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            "cannot read the file of parties",
-            f"{path}: {error}",
-            "begin with a copy of deploy/access/parties.example.yaml",
-        ) from None
+    text = read_text(path, "the file of parties", "begin with a copy of deploy/access/parties.example.yaml")
     return parse_parties(text, str(path))
