@@ -78,8 +78,15 @@ export function flip() {
   showState();
 }
 
-/** Take the alerts that ask for attention. What is new, or worse than before, is heard at once. */
+/**
+ * Take the alerts that ask for attention. What is new, or worse than before, is heard at once. Null where they are not
+ * known: it is silent until they are.
+ */
 export function take(alerts) {
+  if (alerts === null) {
+    waiting = [];
+    return;
+  }
   waiting = alerts.filter((alert) => alert.severity in TONES && !alert.acknowledged).sort(inOrder);
   const ids = new Set(waiting.map((alert) => alert.id));
   for (const id of [...heard.keys()]) if (!ids.has(id)) heard.delete(id);

@@ -10,7 +10,7 @@ import * as operating from './operating.js';
 import * as panel from './panel.js';
 import { saveSettings, screenSettings } from './screen.js';
 import { applySizes } from './sizes.js';
-import * as sound from './sound.js';
+import * as sounding from './sound.js';
 import { applyTheme } from './theme.js';
 import { currentView, nameCommune, showTab, startView } from './views.js';
 import { clockTime, currentLanguage, fillWords, longDate, setLanguage, words } from './texts.js';
@@ -35,6 +35,7 @@ let beatAt = 0;
 let heardAt = performance.now();
 let page = null;
 let stream = null;
+let isWhole = false; // whether a snapshot and what came after it have been taken: the first beat behind it says so
 let openedAt = 0;
 let homeTimer = 0;
 
@@ -60,11 +61,17 @@ const hear = (take) => (event) => {
 // While the past is shown the present goes on unseen: it is only counted and heard.
 function goOn(counts) {
   history.meanwhile(counts);
-  if (history.isShown()) sound.take([...present.values()].filter((alert) => !isAside(alert)));
+  if (history.isShown()) sound([...present.values()]);
   return history.isShown();
 }
 
+// A snapshot may be seconds old, with what changed since right behind it: nothing sounds for what is over by then.
+function sound(its) {
+  sounding.take(isWhole ? its.filter((alert) => !isAside(alert)) : null);
+}
+
 function takePresent(snapshot) {
+  isWhole = false;
   present = new Map(snapshot.alerts.map((alert) => [alert.id, alert]));
   if (!goOn(snapshot.counts)) takeSnapshot(snapshot);
 }
@@ -115,6 +122,11 @@ function takeChanges(changes) {
 const oldestReport = () => (latest.event_ms === null ? -Infinity : latest.event_ms - REPORT_MS);
 
 function takeBeat(next) {
+  if (!isWhole) {
+    isWhole = true;
+    if (history.isShown()) sound([...present.values()]);
+    else showAlerts();
+  }
   beat = next;
   beatAt = performance.now();
   if (beat.event_ms !== null && !history.isShown()) latest.event_ms = beat.event_ms;
@@ -151,7 +163,7 @@ function showAlerts() {
   document.body.classList.toggle('all-simulated', all.length > 0 && all.every((alert) => alert.simulated));
   const calling = all.filter((alert) => !isAside(alert));
   city.showAlerts(calling);
-  if (!history.isShown()) sound.take(its.filter((alert) => !isAside(alert)));
+  if (!history.isShown()) sound(its);
 }
 
 function choose(alert) {
@@ -181,7 +193,7 @@ function rest() {
 }
 
 function showSound() {
-  const state = sound.state();
+  const state = sounding.state();
   const button = byId('sound');
   button.className = `sound ${state}`;
   button.ariaPressed = String(state === 'on');
@@ -270,7 +282,7 @@ byId('language').addEventListener('click', () => {
   showAll();
 });
 byId('home').addEventListener('click', goHome);
-byId('sound').addEventListener('click', sound.flip);
+byId('sound').addEventListener('click', sounding.flip);
 byId('screen-button').addEventListener('click', openScreen);
 byId('screen-form').addEventListener('submit', keepScreen);
 byId('alerts').addEventListener('scroll', panel.showBelow, { passive: true });
@@ -284,7 +296,7 @@ document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && !document.querySelector('dialog[open]')) goHome();
 });
 
-window.wall = { drawn: city.drawn, language: currentLanguage, inset: insetDrawn, sound: sound.soundsPlayed, awake: isAwake };
+window.wall = { drawn: city.drawn, language: currentLanguage, inset: insetDrawn, sound: sounding.soundsPlayed, awake: isAwake };
 onFilters(() => {
   panel.showEnded(ended.filter(passes), now());
   showAlerts();
@@ -298,7 +310,7 @@ operating.start(() => {
   showAlerts();
   city.showDetails();
 });
-sound.start(showSound);
+sounding.start(showSound);
 startKiosk(rest);
 city.loadCommunes(document.body.dataset.boundaries).then(() => {
   nameCommune(noView);

@@ -603,6 +603,29 @@ def test_a_grave_alert_sounds_again_until_it_is_acknowledged(
     assert page.evaluate("window.wall.sound().extreme") == 2
 
 
+def test_what_was_acknowledged_meanwhile_is_not_heard_at_a_new_connection(
+    wall: kit.WallThread, browsing: Browsing
+) -> None:
+    """A newcomer gets a snapshot that may be seconds old, and what changed since right behind it."""
+    browsing.page.clock.install()
+    raise_alerts(wall, {"id": "a1", "severity": "extreme"})
+    page = opened(browsing, wall)
+    page.locator("#sound").click()
+    heard(browsing, "played.extreme === 1")
+    with page.expect_request("**/events"):  # now there is such a snapshot
+        page.clock.fast_forward(9_000)
+    expect(page.locator("#banner")).to_be_hidden()
+    seen = {"by": "an", "time": minutes_ago(0)}
+    raise_alerts(wall, {"id": "a1", "severity": "extreme", "sequence": 2, "acknowledged": seen})
+    expect(page.locator('[data-id="a1"] .mark.acknowledged')).to_be_visible()
+    with page.expect_request("**/events"):
+        page.clock.fast_forward(30_000)
+    expect(page.locator("#banner")).to_be_hidden()
+    raise_alerts(wall, {"id": "a2", "severity": "severe"})
+    heard(browsing, "played.severe === 1")
+    assert page.evaluate("window.wall.sound().extreme") == 1
+
+
 def test_the_two_sounds_differ(wall: kit.WallThread, browsing: Browsing) -> None:
     """Rendered, extreme is higher and has one tone more than severe; neither is silent."""
     page = opened(browsing, wall)

@@ -44,6 +44,11 @@ def sign_in(page: Page, who: str = "operator", password: str = kit.PASSWORD) -> 
     page.keyboard.press("Enter")
 
 
+def sign_out(page: Page) -> None:
+    page.locator("#account-button").click()
+    expect(page.locator("#account-button")).to_have_text("Đăng nhập")
+
+
 def button(page: Page, action: str, alert: str = "a1") -> Locator:
     return page.locator(f'#alerts .alert[data-id="{alert}"] button[data-action="{action}"]')
 
@@ -222,12 +227,11 @@ def test_viewers_and_strangers_have_no_buttons(wall: kit.WallThread, browsing: B
     sign_in(page, "viewer")
     expect(page.locator("#account")).to_contain_text("người xem")
     expect(page.locator("#alerts button")).to_have_count(0)
-    page.locator("#account-button").click()
-    expect(page.locator("#account-button")).to_have_text("Đăng nhập")
+    sign_out(page)
     sign_in(page, "operator")
     expect(button(page, "acknowledge")).to_be_visible()
     expect(button(page, "release pccc")).to_have_count(0)
-    page.locator("#account-button").click()
+    sign_out(page)
     sign_in(page, "supervisor")
     button(page, "release pccc").click()
     assert (sent(wall).action, sent(wall).to) == ("release", "pccc")
