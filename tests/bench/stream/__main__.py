@@ -38,6 +38,10 @@ SHORT_EVENTS = 10_000
 PARTS = ("rates", "delay", "shape", "profile")
 #: Of the product's greatest rate, where delays are measured.
 SHARES = (0.1, 0.5, 0.9)
+#: The share that the target is for, and how often it is measured.
+HALF, LOOKS = 0.5, 3
+#: Seconds in which the greatest rate is measured right before: that of a shared machine is another after minutes.
+GREATEST_SECONDS = 8.0
 #: Events from which a day's replay is reckoned.
 REPLAYED = 5_000_000
 
@@ -132,13 +136,24 @@ def available(names: list[str]) -> list[str]:
     return there
 
 
-def measure_delays(place: Ground, rate: float, seconds: float) -> dict[str, dict[str, Any]]:
-    """Delays at shares of a rate."""
-    found = {}
-    for share in SHARES:
-        one = found[f"{share:.0%}"] = measure_delay(place, share * rate, seconds, City())
-        say(f"delay at {share:.0%}: {one}")
+def measure_delays(place: Ground, log: Log | None, rate: float, seconds: float) -> list[dict[str, Any]]:
+    """Delays at shares of the greatest rate: of that over `log` at the time, or of `rate` where there is no log."""
+    found = []
+    for look in range(LOOKS):
+        greatest = rate
+        if log is not None:
+            with running(CONTENDERS["product"], place, log, f"greatest{look}.") as run:
+                greatest = measure(run, GREATEST_SECONDS).events_per_s
+        for share in SHARES if look == 0 else (HALF,):
+            one = {"share": share, "greatest": round(greatest)}
+            found.append(one | measure_delay(place, share * greatest, seconds, City()))
+            say(f"delay at {share:.0%} of {greatest:,.0f} events/s: {found[-1]}")
     return found
+
+
+def half_load(delays: list[dict[str, Any]], figure: str) -> float:
+    """The median of what was measured at half of the greatest rate."""
+    return statistics.median(one[figure] for one in delays if one["share"] == HALF)
 
 
 def arguments() -> argparse.Namespace:
@@ -149,7 +164,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", help="contenders, with commas between them")
     parser.add_argument("--parts", default=",".join(PARTS), help="what to measure, with commas between them")
     parser.add_argument("--replayed", type=int, default=REPLAYED, help="events of the day that are replayed")
-    parser.add_argument("--rate", type=float, help="the greatest rate, where it is not measured: for delays")
+    parser.add_argument("--rate", type=float, help="the greatest rate for delays, instead of measuring it")
     parser.add_argument(
         "--quick", action="store_true", help="rates alone: one round of 400,000 events, 8 s each"
     )
@@ -161,13 +176,12 @@ def arguments() -> argparse.Namespace:
     options.parts = options.parts.split(",")
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
-    if "delay" in options.parts and "rates" not in options.parts and not options.rate:
-        parser.error("delays without rates need --rate")
     return options
 
 
 def run(place: Ground, options: argparse.Namespace, result: dict[str, Any]) -> None:
     """Measure the parts, each into `result` as soon as it is done."""
+    log: Log | None = None
     if "rates" in options.parts:
         names = available(options.only.split(",") if options.only else list(CONTENDERS))
         whole = [name for name in names if CONTENDERS[name].whole]
@@ -177,7 +191,6 @@ def run(place: Ground, options: argparse.Namespace, result: dict[str, Any]) -> N
         log = place.preload("raw.", City(), options.events)
         say(f"{log.events:,} events written in {time.monotonic() - began:.0f} s")
         found = compare(place, log, names, options.rounds, options.seconds)
-        place.forget("raw.")
         result["runs"] = [asdict(one) for one in found]
         result["events_per_s"] = {
             name: [round(one.events_per_s) for one in found if one.contender == name] for name in names
@@ -185,10 +198,14 @@ def run(place: Ground, options: argparse.Namespace, result: dict[str, Any]) -> N
         result["medians"] = medians(found)
         result |= ratios(result["medians"])
     if "delay" in options.parts:
-        rate = options.rate or result["medians"]["product"]["events_per_s"]
-        result["delay"] = measure_delays(place, rate, options.seconds)
-        result["signal_delay_p99_ms"] = result["delay"]["50%"]["append_p99_ms"]
-        result["signal_delay_to_reader_p99_ms"] = result["delay"]["50%"]["reader_p99_ms"]
+        if not options.rate and log is None:
+            log = place.preload("raw.", City(), options.events)
+        delays = measure_delays(place, None if options.rate else log, options.rate or 0, options.seconds)
+        result["delay"] = delays
+        result["signal_delay_p99_ms"] = half_load(delays, "append_p99_ms")
+        result["signal_delay_to_reader_p99_ms"] = half_load(delays, "reader_p99_ms")
+    if log is not None:
+        place.forget("raw.")
     if "shape" in options.parts:
         result["shapes"] = shapes(place, options.events // 2, options.seconds, options.replayed, say)
         result["worker_rss_mb"] = result["shapes"]["recovery"]["rss_mb"]

@@ -6,30 +6,39 @@ an operator would see of it. No rule of the comparison has a hold.
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
 
 from alerts.signals import Occurrence, Passed, Signal, Sums, Switch
 from ioc.settings import Settings
 from ioc.shutdown import child_setup
 from streams.admin import ensure_topics
+from streams.clients import client_arguments
 from streams.configuration import publish_configuration
 from streams.topics import STREAMS, Topics
 from tests.bench.stream.contenders import CONTENDERS
 from tests.bench.stream.events import City
 from tests.bench.stream.ground import Ground, Log
 from tests.bench.stream.measure import running
-from tests.system import consumer, environment
+from tests.system import environment
 
 #: Seconds at the beginning that do not count: partitions are taken, their state is restored.
 WARM_UP = 10.0
 PREFIX = "delay."
+#: Milliseconds for which the broker may gather what the reader gets.
+READER_WAIT_MS = 20
+#: Seconds in which the last that was written must come.
+LAST_SECONDS = 5.0
 
 _decode = msgspec.json.Decoder(Signal | Occurrence | Sums | Passed | Switch).decode
 
@@ -79,27 +88,13 @@ def _watch(settings: Settings, pace: subprocess.Popen[str], rate: float) -> dict
         raise RuntimeError("the writer did not begin")
     wrote = list[float]()
     waiting = threading.Thread(target=lambda: wrote.append(float(pace.stdout.readline() or "nan")))
-    reader = consumer(settings, Topics.of(settings).signals.name)
-    to_append, to_reader = list[float](), list[float]()
-    began = 1000 * time.time()
-    pace.stdin.write("go\n")
-    pace.stdin.flush()
-    waiting.start()
-    try:
-        quiet = time.monotonic()
-        # What is written last has five seconds to come.
-        while waiting.is_alive() or time.monotonic() < quiet + 5:
-            if waiting.is_alive():
-                quiet = time.monotonic()
-            for records in reader.poll(timeout_ms=20).values():
-                now = 1000 * time.time()
-                for record in records:
-                    signal = _decode(record.value)
-                    if isinstance(signal, Signal) and signal.appended_ms > began + 1000 * WARM_UP:
-                        to_append.append(record.timestamp - signal.appended_ms)
-                        to_reader.append(now - signal.appended_ms)
-    finally:
-        reader.close()
+
+    def go() -> None:
+        pace.stdin.write("go\n")
+        pace.stdin.flush()
+        waiting.start()
+
+    to_append, to_reader = asyncio.run(_read(settings, go, waiting.is_alive))
     waiting.join()
     if len(to_append) < 100:
         raise RuntimeError(f"only {len(to_append)} signals came")
@@ -110,6 +105,42 @@ def _watch(settings: Settings, pace: subprocess.Popen[str], rate: float) -> dict
         **_percentiles("append", to_append),
         **_percentiles("reader", to_reader),
     }
+
+
+async def _read(
+    settings: Settings, go: Callable[[], None], is_writing: Callable[[], bool]
+) -> tuple[list[float], list[float]]:
+    """Let the writer `go`, and read signals until it has ended: both delays of each one after the warm-up."""
+    topic = Topics.of(settings).signals
+    to_append, to_reader = list[float](), list[float]()
+    # The reader takes little of the machine too: kafka-python would take a third of a processor.
+    reader = AIOKafkaConsumer(
+        **client_arguments(settings),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=READER_WAIT_MS,
+        fetch_min_bytes=2**20,
+    )
+    await reader.start()
+    try:
+        reader.assign([TopicPartition(topic.name, number) for number in range(topic.partitions)])
+        began = 1000 * time.time()
+        go()
+        quiet = time.monotonic()
+        while is_writing() or time.monotonic() < quiet + LAST_SECONDS:
+            if is_writing():
+                quiet = time.monotonic()
+            for records in (await reader.getmany(timeout_ms=100)).values():
+                now = 1000 * time.time()
+                for record in records:
+                    signal = _decode(record.value)
+                    if isinstance(signal, Signal) and signal.appended_ms > began + 1000 * WARM_UP:
+                        to_append.append(record.timestamp - signal.appended_ms)
+                        to_reader.append(now - signal.appended_ms)
+    finally:
+        await reader.stop()
+    return to_append, to_reader
 
 
 def _percentiles(name: str, delays: list[float]) -> dict[str, float]:

@@ -114,16 +114,15 @@ def _shape_table(label: str, found: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _delays(found: dict[str, dict[str, Any]]) -> str:
+def _delays(found: list[dict[str, Any]]) -> str:
     lines = [
         "## From a raw record to its signal",
         "",
         "| of the greatest rate | events/s | to the signal's append, p50 and p99 ms | to a reader, p50 and p99 ms |",
         "|--:|--:|--:|--:|",
     ]
-    lines += [
-        f"| {share} | {one['events_per_s']:,} | {one['append_p50_ms']:.0f}, {one['append_p99_ms']:.0f} | "
-        f"{one['reader_p50_ms']:.0f}, {one['reader_p99_ms']:.0f} |"
-        for share, one in found.items()
-    ]
+    for one in found:
+        delays = [f"{one[f'{to}_p50_ms']:.0f}, {one[f'{to}_p99_ms']:.0f}" for to in ("append", "reader")]
+        share = f"{one['share']:.0%} of {one['greatest']:,}"
+        lines.append(f"| {share} | {one['events_per_s']:,} | {delays[0]} | {delays[1]} |")
     return "\n".join(lines)
