@@ -35,13 +35,23 @@ WORKERS = ("sense-1", "sense-2", "correlate")
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is done. `seconds` is how long it lasts, or how long until the target is started again."""
+    """One thing that is done.
+
+    `seconds` is how long it lasts, or how long until the target is started again; for a step of the clock, by how much.
+    """
 
     kind: str
     target: str
     seconds: float = 0.0
 
+    @property
+    def lasts(self) -> float:
+        """Seconds that it lasts by itself."""
+        return 0.0 if self.kind == "step" else self.seconds
+
     def __str__(self) -> str:
+        if self.kind == "step":
+            return f"step {self.target} by {self.seconds:+.1f} s"
         return f"{self.kind} {self.target}" + (f" for {self.seconds:.1f} s" if self.seconds else "")
 
 
@@ -145,9 +155,7 @@ class Stage:
     def strike(self, fault: Fault) -> Struck:
         """Do it, and see that the target is there again. Does not wait for recovery."""
         groups = _groups(fault.target)
-        struck = Struck(
-            len(self.faults) + 1, fault.kind, fault.target, fault.seconds, groups, time.monotonic()
-        )
+        struck = Struck(len(self.faults) + 1, fault.kind, fault.target, fault.lasts, groups, time.monotonic())
         self.faults.append(struck)
         broker = fault.target.startswith("broker") or fault.target == "all-brokers"
         self.watch.strike(struck, before=broker)

@@ -13,6 +13,7 @@ from tests.chaos.logs import Came
 from tests.chaos.report import figures, page, percentile
 from tests.chaos.run import Outcome
 from tests.chaos.verdict import Verdict
+from tests.chaos.stage import Fault
 from tests.chaos.watch import Struck
 
 CHANGES = ("ioc.alert-changes", 0)
@@ -72,6 +73,13 @@ def test_a_long_run_has_a_hundred_faults_and_two_hundred_thousand_events() -> No
     assert min(found.values()) >= 1
     assert given.events >= 200_000
     assert CASES["kills"].events == 100
+
+
+def test_a_step_of_the_clock_lasts_no_time() -> None:
+    """Back by an hour would have been over before it began, and on by an hour never hung."""
+    assert Fault("step", "correlate", -3348.8).lasts == 0
+    assert Fault("pause", "correlate", 8.0).lasts == 8
+    assert str(Fault("step", "correlate", -3348.8)) == "step correlate by -3348.8 s"
 
 
 def test_the_report_says_what_was_measured() -> None:
