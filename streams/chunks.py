@@ -28,6 +28,7 @@ from typing import Any
 
 import faust
 from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from faust.serializers import codecs
 from faust.transport.drivers import aiokafka as driver
@@ -45,6 +46,8 @@ FETCH_WAIT_MS = 30
 FETCH_AT_ONCE = 2**20
 #: Bytes that one answer may have over all partitions; aiokafka's 50 MiB would be 200,000 records in memory.
 FETCH_BYTES = 4 * 2**20
+#: Seconds after which a seek is tried again that the assignment changed under, and how often it is tried.
+AGAIN_SECONDS, SEEKS = 0.05, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,24 @@ class _Consumer(driver.Consumer):
         return self.Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
+        """Go back to what is committed, of the partitions that are assigned in the end.
+
+        Partitions may come and go while it is asked for: aiokafka raises then (an `AssertionError` where none is
+        left), which would end Faust's fetcher for good.
+        """
         self._handed_over.clear()
+        for tries_left in reversed(range(SEEKS)):
+            if not self.assignment():
+                return
+            try:
+                await self._seek_back()
+                return
+            except (IllegalStateError, AssertionError):
+                if not tries_left:
+                    raise
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _seek_back(self) -> None:
         await super().perform_seek()
         # Where nothing is committed yet aiokafka stays where it is: what was read under a former assignment, and was
         # void with that, would be skipped.

@@ -207,6 +207,9 @@ class Worker:
         """Keep the health conditions true to what happens."""
         while True:
             self.health.beat()
+            if self.app.crashed and not self._stopping:
+                # Faust would stay in the group, with partitions that nobody reads.
+                self._crash("Faust", self.app.crash_reason or RuntimeError("it has crashed"))
             now = time.monotonic()
             ages = {
                 pipeline: now - since

@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import IllegalStateError
 from aiokafka.structs import TopicPartition
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
@@ -26,7 +28,7 @@ from ioc.health import Health, serve_health
 from ioc.logs import configure_logs
 from ioc.settings import Settings, load_settings
 from ioc.shutdown import child_setup
-from streams import transactions, worker
+from streams import chunks, transactions, worker
 from streams.decoding import RawRecord
 from streams.pipeline import Done
 from streams.topics import Topics
@@ -50,6 +52,11 @@ RAISES = "IOC_TEST_RAISES"
 RAISE = b"raise"
 #: Seconds after which the worker calls a chunk stalled, instead of the product's.
 STALLED = "IOC_TEST_STALLED"
+#: Set: the first time that a worker goes back to what is committed, the assignment has just changed.
+SEEK_RACES = "IOC_TEST_SEEK_RACES"
+RACED = "a seek under which the assignment changes"
+#: Set: Faust's fetcher fails once there are records.
+FETCHER_FAILS = "IOC_TEST_FETCHER_FAILS"
 
 
 class Numbering:
@@ -171,6 +178,10 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, gate.set)
     if os.environ.get(SLOW_RESTORE):
         _restore_at(gate)
+    if os.environ.get(SEEK_RACES):
+        _race_the_first_seek()
+    if os.environ.get(FETCHER_FAILS):
+        _fail_with_the_first_chunk()
     worker.STALLED_SECONDS = float(os.environ.get(STALLED, worker.STALLED_SECONDS))
     health = Health()
     with serve_health(health, settings.host, settings.sense_health_port):
@@ -189,6 +200,32 @@ def _restore_at(gate: asyncio.Event) -> None:
         return await whole(*args)
 
     transactions.standings = slowly
+
+
+def _race_the_first_seek() -> None:
+    """Let aiokafka answer the first seek as it does when the assignment changes under it."""
+    seek = AIOKafkaConsumer.seek_to_committed
+    raced = False
+
+    async def raise_once(consumer: AIOKafkaConsumer, *partitions: TopicPartition) -> Any:
+        nonlocal raced
+        found = await seek(consumer, *partitions)
+        if not raced:
+            raced = True
+            log.info(RACED)
+            raise IllegalStateError("No current assignment for partition")
+        return found
+
+    AIOKafkaConsumer.seek_to_committed = raise_once
+
+
+def _fail_with_the_first_chunk() -> None:
+    """Let the hand-over raise, outside of any agent."""
+
+    def chunk(*_: Any) -> Any:
+        raise ValueError("the fetcher fails")
+
+    chunks.ChunkConsumer._chunk = chunk  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

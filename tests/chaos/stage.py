@@ -37,7 +37,7 @@ WORKERS = ("sense-1", "sense-2", "correlate")
 class Fault:
     """One thing that is done.
 
-    `seconds` is how long it lasts, or how long until the target is started again; for a step of the clock, by how much.
+    `seconds` is how long it lasts, or how long until the target is started again; of a step of the clock, how far.
     """
 
     kind: str

@@ -12,8 +12,8 @@ from tests.chaos.cases import CASES
 from tests.chaos.logs import Came
 from tests.chaos.report import figures, page, percentile
 from tests.chaos.run import Outcome
-from tests.chaos.verdict import Verdict
 from tests.chaos.stage import Fault
+from tests.chaos.verdict import Verdict
 from tests.chaos.watch import Struck
 
 CHANGES = ("ioc.alert-changes", 0)

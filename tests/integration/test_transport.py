@@ -179,6 +179,31 @@ def test_what_was_read_before_anything_was_committed_is_read_again(
     assert_all_once(settings, {f"source-{partition}": texts for partition in range(4)})
 
 
+def test_partitions_may_go_while_their_positions_are_asked_for(
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers
+) -> None:
+    """A seek that the assignment changes under is done again; aiokafka's error would end Faust's fetcher."""
+    values = [b"%d" % number for number in range(60)]
+    for partition in range(4):
+        fill(settings, producer, partition, values)
+    workers.start("first", settings, **{kit.SEEK_RACES: "1"})
+    until(lambda: sum(kit.committed(settings, admin).values()) == 240, 40, workers.logs)
+    assert kit.RACED in workers.log("first")
+    workers.end("first")
+    texts = [value.decode() for value in values]
+    assert_all_once(settings, {f"source-{partition}": texts for partition in range(4)})
+
+
+def test_a_part_of_faust_that_fails_ends_the_process(
+    settings: Settings, producer: KafkaProducer, workers: kit.Workers
+) -> None:
+    """A worker whose fetcher is gone would keep its partitions, and read none of them."""
+    fill(settings, producer, 0, [b"0"])
+    first = workers.start("first", settings, **{kit.FETCHER_FAILS: "1"})
+    assert first.wait(40) == EXIT_CRASHED, workers.logs()
+    assert "the fetcher fails" in workers.log("first")
+
+
 class Load(threading.Thread):
     """Sends records of 40 sources to the four partitions until it is told to stop."""
 
