@@ -42,8 +42,8 @@ SHARES = (0.1, 0.5, 0.9)
 HALF, LOOKS = 0.5, 3
 #: Seconds in which the greatest rate is measured right before: that of a shared machine is another after minutes.
 GREATEST_SECONDS = 8.0
-#: Events from which a day's replay is reckoned.
-REPLAYED = 5_000_000
+#: Events of a day's replay: at least five million of them are left to reckon from after the warm-up.
+REPLAYED = 5_500_000
 
 
 def say(text: str) -> None:
