@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from geo.boundaries import Commune
 from geo.columns import plain
+from geo.metres import in_metres
 from geo.official import OfficialList
 from geo.report import Finding
-from geo.shapes import POLYGONAL, in_metres, repaired
+from geo.shapes import POLYGONAL, repaired
 
 #: An area may differ from the official figure by this share.
 AREA_SHARE = 0.05

@@ -12,8 +12,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geo.metres import in_metres
 from geo.report import Finding
-from geo.shapes import in_metres
 
 #: Overlaps and gaps up to this area are slips of the pen, and repaired; larger ones are refused.
 TOLERANCE_M2 = 100.0

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import logging
 import zlib
-from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
-import pandas
 import shapely
 from numpy.typing import NDArray
 
 from geo.boundaries import BoundarySet, Commune, boundary_set
-from geo.columns import (
-    CODE_DIGITS,
-    CODE_NAMES,
-    NAME_NAMES,
-    PROVINCE_DIGITS,
-    PROVINCE_NAMES,
-    find_column,
-    require_column,
-    texts,
-)
 from geo.shapes import POLYGONAL, repaired
 from ioc.errors import UserError
 from ioc.wholefile import whole_file
@@ -38,7 +24,9 @@ log = logging.getLogger(__name__)
 #: What a .gz may unpack to, bytes: the whole country in full detail is about 200 MB.
 MAX_BYTES = 1 << 30
 #: Property of a file written here, for communes of a former map.
-_FORMER_PROVINCE = "former_province_code"
+FORMER_PROVINCE = "former_province_code"
+#: Communes and their shapes, in order.
+Features = tuple[list[Commune], NDArray[np.object_]]
 #: Member of a file written here that keeps what the features cannot say.
 _MEMBER = "boundary_set"
 #: The member is among the first bytes of the file.
@@ -68,31 +56,15 @@ def read_boundaries(
     """
     content = _content(path)
     said = _stated(content)
-    frame = _frame(content, path)
-    code_column = require_column(frame, CODE_NAMES, "code", path)
-    name_column = require_column(frame, NAME_NAMES, "name", path)
-    codes, names = texts(frame, code_column, CODE_DIGITS, path), texts(frame, name_column, 0, path)
-    if province is not None and find_column(frame, PROVINCE_NAMES) is None:
-        provinces = [province] * len(frame)
-    else:
-        province_column = require_column(frame, PROVINCE_NAMES, "province code", path)
-        provinces = texts(frame, province_column, PROVINCE_DIGITS, path)
-    former = _former_provinces(frame)
-    if twice := sorted(code for code, count in Counter(codes).items() if count > 1):
-        raise UserError(
-            f"commune codes occur more than once: {', '.join(twice[:10])}",
-            f"{path}, property {code_column}",
-            "give each commune one feature, of type MultiPolygon where it has several parts",
-        )
-    labels = [f"{code} {name}" for code, name in zip(codes, names, strict=True)]
-    geometries = _polygons(frame, labels, path)
+    communes, shapes = _written(content) or _foreign(content, path, province)
+    geometries = _polygons(shapes, [f"{commune.code} {commune.name}" for commune in communes], path)
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
     return boundary_set(
         id=id or said.get("id") or stem,
         approximate=bool(said.get("approximate", False)) if approximate is None else approximate,
         source=source or said.get("source") or path.name,
         licence=licence or said.get("licence") or "",
-        communes=[Commune(*fields) for fields in zip(codes, names, provinces, former, strict=True)],
+        communes=communes,
         geometries=geometries,
         valid_from=valid_from or _date(said, "valid_from", path),
         valid_until=valid_until or _date(said, "valid_until", path),
@@ -134,7 +106,7 @@ def write_boundaries(boundaries: BoundarySet, path: Path) -> None:
 def _properties(commune: Commune) -> dict[str, str]:
     properties = {"code": commune.code, "name": commune.name, "province_code": commune.province}
     if commune.former_province is not None:
-        properties[_FORMER_PROVINCE] = commune.former_province
+        properties[FORMER_PROVINCE] = commune.former_province
     return properties
 
 
@@ -207,36 +179,44 @@ def _date(said: dict[str, Any], name: str, path: Path) -> datetime | None:
     return moment
 
 
-def _frame(content: bytes, path: Path) -> geopandas.GeoDataFrame:
-    """The features with their polygons in EPSG:4326."""
-    remedy = "give a GeoJSON FeatureCollection of communes"
+def _written(content: bytes) -> Features | None:
+    """The communes of a file as `write_boundaries` writes it, with their shapes; None for any other.
+
+    Workers read such files alone: GDAL, pandas and pyproj would take 60 MB of each of them.
+    """
+    if "version" not in _stated(content):
+        return None
     try:
-        # The bytes and not the path: GDAL would take a path's odd characters for instructions.
-        frame = geopandas.read_file(io.BytesIO(content))
-    except Exception as error:  # GDAL's own hierarchy, which differs by engine
-        raise UserError("boundaries file is not GeoJSON", f"{path}: {error}", remedy) from None
-    if not isinstance(frame, geopandas.GeoDataFrame) or frame.empty:
-        raise UserError("boundaries file has no communes", f"{path}: no features with a geometry", remedy)
-    try:
-        return frame.set_crs(4326) if frame.crs is None else frame.to_crs(4326)
-    except Exception as error:  # pyproj's own hierarchy
-        raise UserError(
-            "the coordinate system of the boundaries file is not usable",
-            f"{path}: {error}",
-            "convert the file to EPSG:4326",
-        ) from None
+        collection = json.loads(content)
+        if collection.keys() != {"type", _MEMBER, "features"}:
+            return None  # another coordinate system, for example
+        communes = [_commune(feature["properties"]) for feature in collection["features"]]
+        shapes = shapely.get_parts(shapely.from_geojson(content))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, shapely.errors.GEOSException):
+        return None  # somebody has changed it: what is wrong is told by whoever reads all files
+    is_whole = len({commune.code for commune in communes}) == len(communes) == len(shapes) > 0
+    return (communes, shapes) if is_whole else None
 
 
-def _former_provinces(frame: geopandas.GeoDataFrame) -> list[str | None]:
-    """The codes that a file written here has for communes of a former map."""
-    if _FORMER_PROVINCE not in frame.columns:
-        return [None] * len(frame)
-    return [None if pandas.isna(value) else str(value) for value in frame[_FORMER_PROVINCE]]
+def _commune(properties: dict[str, str]) -> Commune:
+    """What `_properties` was made from. Raises `ValueError` where it is something else."""
+    code, name, province = properties["code"], properties["name"], properties["province_code"]
+    former = properties.get(FORMER_PROVINCE)
+    said = [code, name, province] if former is None else [code, name, province, former]
+    if not all(isinstance(text, str) and text and text == text.strip() for text in said):
+        raise ValueError("not as it was written")
+    return Commune(code, name, province, former)
 
 
-def _polygons(frame: geopandas.GeoDataFrame, labels: list[str], path: Path) -> NDArray[np.object_]:
+def _foreign(content: bytes, path: Path, province: str | None) -> Features:
+    from geo.foreign import read_features
+
+    return read_features(content, path, province)
+
+
+def _polygons(shapes: NDArray[np.object_], labels: list[str], path: Path) -> NDArray[np.object_]:
     """Valid Polygons and MultiPolygons in longitude and latitude, without heights."""
-    shapes = shapely.force_2d(np.asarray(frame.geometry.values, dtype=object))
+    shapes = shapely.force_2d(shapes)
     polygonal = np.isin(shapely.get_type_id(shapes), POLYGONAL) & ~shapely.is_empty(shapes)
     if not polygonal.all():
         first = int(np.flatnonzero(~polygonal)[0])

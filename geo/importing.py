@@ -31,10 +31,10 @@ from geo.columns import (
 )
 from geo.coverage import TOLERANCE_M2, check_coverage
 from geo.files import stated
+from geo.metres import in_metres
 from geo.official import OfficialList, official_list
 from geo.reading import Features, read_features, require
 from geo.report import Finding, Report, tolerated
-from geo.shapes import in_metres
 from ioc.errors import UserError
 
 #: Checks whose errors a person may take on, because the file may know better than what it is held against.

@@ -200,7 +200,7 @@ def show(
     """Show an imported set: its communes with their areas in km²."""
     import shapely
 
-    from geo.shapes import in_metres
+    from geo.metres import in_metres
     from geo.store import find_stored, load_stored, store_directory
     from ioc.commands.tables import columns
 

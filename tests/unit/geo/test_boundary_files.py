@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,11 @@ import shapely
 from shapely import MultiPolygon, Polygon, box
 from shapely.geometry import mapping
 
+from geo import files
 from geo.activation import active_refs
 from geo.boundaries import BoundarySet, Commune, boundary_set
 from geo.files import read_boundaries, stated, stated_version, write_boundaries
+from geo.foreign import read_features
 from ioc.errors import UserError
 
 SQUARE = box(105.0, 10.0, 105.1, 10.1)
@@ -60,6 +64,49 @@ def test_a_set_reads_back_as_it_was_written(tmp_path: Path, made_up: BoundarySet
     for name in (*fields, "valid_from", "valid_until"):
         assert getattr(again, name) == getattr(original, name), name
     assert [file.name for file in tmp_path.iterdir()] == ["set.geojson"]
+
+
+@pytest.mark.parametrize("change", [None, "twice", "renamed", "crs", "empty name"])
+def test_our_own_files_are_read_as_all_others_are(
+    tmp_path: Path, made_up: BoundarySet, monkeypatch: pytest.MonkeyPatch, change: str | None
+) -> None:
+    """Without GDAL and pandas as they were written, with them once somebody changed more than values."""
+    path = tmp_path / "set.geojson"
+    write_boundaries(made_up, path)
+    content = json.loads(path.read_text())
+    properties = content["features"][0]["properties"]
+    if change == "twice":
+        properties["code"] = content["features"][1]["properties"]["code"]
+    elif change == "renamed":
+        for one in content["features"]:
+            one["properties"]["ma_xa"] = one["properties"].pop("code")
+    elif change == "crs":
+        content["crs"] = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}
+    elif change == "empty name":
+        properties["name"] = " "
+    write(path, content)
+
+    def read() -> tuple[str, tuple[Commune, ...]] | str:
+        try:
+            found = read_boundaries(path)
+        except UserError as error:
+            return str(error)
+        return found.version, found.communes
+
+    called = []
+    monkeypatch.setattr(files, "_foreign", lambda *given: called.append(given) or read_features(*given))
+    ours = read()
+    assert bool(called) == (change is not None)
+    monkeypatch.setattr(files, "_written", lambda content: None)
+    assert read() == ours
+
+
+def test_workers_need_no_gdal_and_no_pandas() -> None:
+    """They read boundaries that were written here; the two would be 60 MB of each worker."""
+    program = (
+        "import sys, streams.workers; sys.exit(len({'geopandas', 'pandas', 'pyproj'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, made_up: BoundarySet) -> None:

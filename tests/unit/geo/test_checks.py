@@ -15,10 +15,10 @@ from shapely import LineString, MultiPolygon, Point, Polygon, box
 from geo import checks
 from geo.boundaries import Commune
 from geo.coverage import bad_borders, check_coverage, gaps
+from geo.metres import in_metres
 from geo.official import Entry, OfficialList, official_list
 from geo.reform import REFORM
 from geo.report import Finding, Report, tolerated
-from geo.shapes import in_metres
 
 _GEOD = Geod(ellps="WGS84")
 #: One metre, roughly, in degrees.
