@@ -26,7 +26,7 @@ MAX_BYTES = 1 << 30
 #: Property of a file written here, for communes of a former map.
 FORMER_PROVINCE = "former_province_code"
 #: Communes and their shapes, in order.
-Features = tuple[list[Commune], NDArray[np.object_]]
+Shaped = tuple[list[Commune], NDArray[np.object_]]
 #: Member of a file written here that keeps what the features cannot say.
 _MEMBER = "boundary_set"
 #: The member is among the first bytes of the file.
@@ -56,7 +56,8 @@ def read_boundaries(
     """
     content = _content(path)
     said = _stated(content)
-    communes, shapes = _written(content) or _foreign(content, path, province)
+    written = _written(content) if "version" in said else None
+    communes, shapes = written or _foreign(content, path, province)
     geometries = _polygons(shapes, [f"{commune.code} {commune.name}" for commune in communes], path)
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
     return boundary_set(
@@ -179,13 +180,11 @@ def _date(said: dict[str, Any], name: str, path: Path) -> datetime | None:
     return moment
 
 
-def _written(content: bytes) -> Features | None:
-    """The communes of a file as `write_boundaries` writes it, with their shapes; None for any other.
+def _written(content: bytes) -> Shaped | None:
+    """The communes of a file as `write_boundaries` writes it, with their shapes; None where it was changed since.
 
     Workers read such files alone: GDAL, pandas and pyproj would take 60 MB of each of them.
     """
-    if "version" not in _stated(content):
-        return None
     try:
         collection = json.loads(content)
         if collection.keys() != {"type", _MEMBER, "features"}:
@@ -208,10 +207,10 @@ def _commune(properties: dict[str, str]) -> Commune:
     return Commune(code, name, province, former)
 
 
-def _foreign(content: bytes, path: Path, province: str | None) -> Features:
-    from geo.foreign import read_features
+def _foreign(content: bytes, path: Path, province: str | None) -> Shaped:
+    from geo.foreign import read_communes
 
-    return read_features(content, path, province)
+    return read_communes(content, path, province)
 
 
 def _polygons(shapes: NDArray[np.object_], labels: list[str], path: Path) -> NDArray[np.object_]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pandas
-from numpy.typing import NDArray
 
 from geo.boundaries import Commune
 from geo.columns import (
@@ -22,13 +21,11 @@ from geo.columns import (
     require_column,
     texts,
 )
-from geo.files import FORMER_PROVINCE
+from geo.files import FORMER_PROVINCE, Shaped
 from ioc.errors import UserError
 
 
-def read_features(
-    content: bytes, path: Path, province: str | None
-) -> tuple[list[Commune], NDArray[np.object_]]:
+def read_communes(content: bytes, path: Path, province: str | None) -> Shaped:
     """The communes of a file, and what it has for their shapes, in EPSG:4326.
 
     `province` is for a file that does not say it. Raises `UserError` where it is no GeoJSON, a property is not found

@@ -581,15 +581,21 @@ def test_what_is_grave_is_heard_once_the_sound_is_on(wall: kit.WallThread, brows
     assert page.evaluate("window.wall.sound()") == {"extreme": 1, "severe": 1}
 
 
-def test_a_grave_alert_sounds_again_until_it_is_acknowledged(
-    wall: kit.WallThread, browsing: Browsing
-) -> None:
-    """At a slow pace, and no more once somebody has acknowledged it."""
+def alarmed(wall: kit.WallThread, browsing: Browsing) -> Page:
+    """The wall with the sound on, once a1 has been heard; its time is the test's to move."""
     browsing.page.clock.install()
     raise_alerts(wall, {"id": "a1", "severity": "extreme"})
     page = opened(browsing, wall)
     page.locator("#sound").click()
     heard(browsing, "played.extreme === 1")
+    return page
+
+
+def test_a_grave_alert_sounds_again_until_it_is_acknowledged(
+    wall: kit.WallThread, browsing: Browsing
+) -> None:
+    """At a slow pace, and no more once somebody has acknowledged it."""
+    page = alarmed(wall, browsing)
     page.clock.fast_forward(10_000)
     page.wait_for_timeout(1500)
     assert page.evaluate("window.wall.sound().extreme") == 1
@@ -607,11 +613,7 @@ def test_what_was_acknowledged_meanwhile_is_not_heard_at_a_new_connection(
     wall: kit.WallThread, browsing: Browsing
 ) -> None:
     """A newcomer gets a snapshot that may be seconds old, and what changed since right behind it."""
-    browsing.page.clock.install()
-    raise_alerts(wall, {"id": "a1", "severity": "extreme"})
-    page = opened(browsing, wall)
-    page.locator("#sound").click()
-    heard(browsing, "played.extreme === 1")
+    page = alarmed(wall, browsing)
     with page.expect_request("**/events"):  # now there is such a snapshot
         page.clock.fast_forward(9_000)
     expect(page.locator("#banner")).to_be_hidden()

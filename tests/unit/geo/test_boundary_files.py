@@ -22,7 +22,7 @@ from geo import files
 from geo.activation import active_refs
 from geo.boundaries import BoundarySet, Commune, boundary_set
 from geo.files import read_boundaries, stated, stated_version, write_boundaries
-from geo.foreign import read_features
+from geo.foreign import read_communes
 from ioc.errors import UserError
 
 SQUARE = box(105.0, 10.0, 105.1, 10.1)
@@ -94,7 +94,7 @@ def test_our_own_files_are_read_as_all_others_are(
         return found.version, found.communes
 
     called = []
-    monkeypatch.setattr(files, "_foreign", lambda *given: called.append(given) or read_features(*given))
+    monkeypatch.setattr(files, "_foreign", lambda *given: called.append(given) or read_communes(*given))
     ours = read()
     assert bool(called) == (change is not None)
     monkeypatch.setattr(files, "_written", lambda content: None)
