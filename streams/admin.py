@@ -26,8 +26,9 @@ REACH_SECONDS = 15.0
 #: The settings that decide what a topic keeps and how; others are the operator's own business.
 _VERIFIED = ("cleanup.policy", "retention.ms", "message.timestamp.type")
 
-#: Seconds in which every broker of a cluster must know of a new topic, and what is said of one that is not there.
-KNOWN_SECONDS, MISSING = 10.0, ": missing"
+#: Seconds in which every broker of a cluster must know of a new topic. What is said of one that is not there, and of
+#: one whose settings a broker does not tell: it has not heard of it yet, or this user may not ask.
+KNOWN_SECONDS, MISSING, UNTOLD = 30.0, ": missing", ": the broker does not tell its settings"
 
 _OK, _EXISTS = 0, TopicExists.errno
 
@@ -54,19 +55,26 @@ def _ensure(settings: Settings, table: list[Topic]) -> None:
         missing = [topic for topic in table if topic.name not in present]
         if missing:
             _create(admin, missing, settings)
-        until = time.monotonic() + KNOWN_SECONDS if missing else 0.0
-        # Each broker of a cluster knows of a new topic a little later, and any of them may be asked.
+        _require(_once_known(admin, table, settings, (MISSING, UNTOLD) if missing else (UNTOLD,)), settings)
+
+
+def _once_known(
+    admin: KafkaAdminClient, table: list[Topic], settings: Settings, passing: tuple[str, ...]
+) -> list[str]:
+    """What differs, once nothing does for a reason that passes: each broker of a cluster hears of a new topic a
+    little later, and any of them may be asked."""
+    until = time.monotonic() + KNOWN_SECONDS
+    while True:
         lines = _mismatches(admin, table, settings)
-        while time.monotonic() < until and any(line.endswith(MISSING) for line in lines):
-            Event().wait(0.2)
-            lines = _mismatches(admin, table, settings)
-        _require(lines, settings)
+        if time.monotonic() >= until or not any(line.endswith(passing) for line in lines):
+            return lines
+        Event().wait(0.2)
 
 
 def verify_topics(settings: Settings) -> list[str]:
     """One line for each difference between the table and the cluster, naming topic, found and expected."""
     with admin_client(settings) as admin:
-        return _mismatches(admin, list(Topics.of(settings)), settings)
+        return _once_known(admin, list(Topics.of(settings)), settings, (UNTOLD,))
 
 
 def is_running(settings: Settings) -> bool:
@@ -130,6 +138,9 @@ def _mismatches(admin: KafkaAdminClient, table: list[Topic], settings: Settings)
             lines.append(_line(topic, "partitions", len(partitions), topic.partitions))
         if copies < settings.replication_factor:
             lines.append(_line(topic, "copies", copies, f"{settings.replication_factor} or more"))
+        if not configs[topic.name]:
+            lines.append(f"{topic.name}{UNTOLD}")
+            continue
         expected = topic.settings()
         lines += [
             _line(topic, key, configs[topic.name].get(key), expected[key])
@@ -157,8 +168,8 @@ def _require(mismatches: list[str], settings: Settings) -> None:
         raise UserError(
             f"the topics on {settings.bootstrap} are not those of this installation",
             "\n".join(mismatches),
-            "missing ones: ioc topics --create; others: restore the settings with which they were made, or "
-            "take another IOC_TOPIC_PREFIX",
+            "missing ones: ioc topics --create; settings that are not told: give this user the right to ask for "
+            "them; others: restore the settings with which they were made, or take another IOC_TOPIC_PREFIX",
         )
 
 
