@@ -20,14 +20,12 @@ lane skips what is behind its position.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import faust
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from faust.serializers import codecs
@@ -36,6 +34,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.decoding import RawRecord
+from streams.fetched import FetchedRuns, records_of
 
 #: The versions whose internals are overridden here and that the tests of this file have proven.
 PROVEN_WITH = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -95,27 +94,11 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
 
-class _PlainRecords(OrderedDict[Any, Any]):
-    """What was fetched, by partition, such that its records are handed out as they were parsed.
-
-    aiokafka copies each into a `ConsumerRecord`, which costs more than parsing it.
-    """
-
-    def __setitem__(self, tp: Any, result: Any) -> None:
-        if isinstance(result, FetchResult):
-            result._partition_records._consumer_record = _as_it_is
-        super().__setitem__(tp, result)
-
-
-def _as_it_is(tp: Any, record: Any) -> Any:
-    return record
-
-
 class _ChunkThread(_ConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         # Nothing is assigned yet, so nothing was fetched.
-        self._ensure_consumer()._fetcher._records = _PlainRecords()
+        self._ensure_consumer()._fetcher._records = FetchedRuns()
 
     async def _fetch_records(
         self,
@@ -126,7 +109,7 @@ class _ChunkThread(_ConsumerThread):
     ) -> Any:
         # All that was fetched: the limit would be one for all partitions together, and leave remainders that hold
         # up the next fetch. What the worker has no room for is not among the active partitions.
-        return await super()._fetch_records(consumer, active_partitions, timeout, None)
+        return records_of(await super()._fetch_records(consumer, active_partitions, timeout, None))
 
 
 class _Consumer(driver.Consumer):

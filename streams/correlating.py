@@ -108,6 +108,8 @@ class Correlating:
             elif key.startswith(_HELD):
                 record = _decode_held(value)
                 self._held[_order(record)] = record
+        #: Those of them that the state's log has.
+        self._held_written = set(self._held)
         #: The rest of the state, until the configuration is at hand that it was made under.
         self._restored: Mapping[bytes, bytes] | None = restored
 
@@ -126,13 +128,19 @@ class Correlating:
         return list(dict.fromkeys([*needed, *(switch.config for switch in switches)]))
 
     def run(self, records: Sequence[RawRecord], configurations: Mapping[str, Configuration]) -> Outcome:
+        """Process one chunk, with the state that it leads to: `work`, and what `write_state` adds."""
+        out = self.work(records, configurations)
+        self.write_state(out.effects)
+        return out
+
+    def work(self, records: Sequence[RawRecord], configurations: Mapping[str, Configuration]) -> Outcome:
         """Process one chunk. `configurations` holds those that `configurations_needed` named.
 
-        Never raises for what a record holds: an unreadable one is counted.
+        Never raises for what a record holds: an unreadable one is counted. The state that it leads to is not among
+        the effects: whoever commits some chunks together writes it once for all.
         """
         self._begin(configurations)
         out = Outcome()
-        held_before = set(self._held)
         for record in records:
             try:
                 message = _read(record)
@@ -152,7 +160,7 @@ class Correlating:
                 self._held.setdefault(order, message)
         if (passed := self.passed) is not None:
             self._take_passed(passed, configurations)
-        self._write(out, held_before)
+        self._write(out)
         return out
 
     def _begin(self, configurations: Mapping[str, Configuration]) -> None:
@@ -203,7 +211,7 @@ class Correlating:
 
     # Writing
 
-    def _write(self, out: Outcome, held_before: set[Order]) -> None:
+    def _write(self, out: Outcome) -> None:
         topics, effects = self._topics, self.correlation.take_effects()
         out.changes, out.incidents = effects.changes, effects.incidents
         out.messages, out.outcomes = effects.messages, effects.outcomes
@@ -226,22 +234,22 @@ class Correlating:
         for frame in frames:
             key, partition = frame_key(frame, self._history_hours), topics.frames_partition(self.partition)
             out.effects.add(topics.picture.name, partition, key, _encode(frame))
-        self._write_state(out, held_before)
 
-    def _write_state(self, out: Outcome, held_before: set[Order]) -> None:
-        name = self._topics.signals_state.name
-        for order in sorted(held_before - self._held.keys()):
-            self._add(out, name, _held_key(order), None)
-        for order in sorted(self._held.keys() - held_before):
-            self._add(out, name, _held_key(order), _encode(self._held[order]))
-        for key, value in self.correlation.tables.take_changes():
-            self._add(out, name, key, value)
+    def write_state(self, effects: Effects) -> None:
+        """Add what has changed of the state since the last call, after the chunks that were worked on."""
+        written = effects.records[self._topics.signals_state.name, self.partition]
+        for order in sorted(self._held_written - self._held.keys()):
+            written.append((_held_key(order), None))
+        for order in sorted(self._held.keys() - self._held_written):
+            written.append((_held_key(order), _encode(self._held[order])))
+        self._held_written = set(self._held)
+        written += self.correlation.tables.take_changes()
         if self.in_force is not None:
-            self._add(out, name, CONFIG_KEY, _encode(self.in_force))
+            written.append((CONFIG_KEY, _encode(self.in_force)))
         if self._framed is not None:
-            self._add(out, name, FRAMED_KEY, _encode(self._framed))
+            written.append((FRAMED_KEY, _encode(self._framed)))
         # Always: a partition with a position but no state at all means that the state's log is gone.
-        self._add(out, name, FRONTIER_KEY, _encode(self.frontier))
+        written.append((FRONTIER_KEY, _encode(self.frontier)))
 
     def _add(self, out: Outcome, topic: str, key: bytes | None, value: bytes | None) -> None:
         out.effects.add(topic, self.partition, key, value)

@@ -11,7 +11,7 @@ import msgspec
 
 from alerts.believable import EARLIEST, LATEST, YEARS
 from ioc.undecodable import UNDECODABLE, why
-from streams.identity import hash_in
+from streams.identity import reporter_in
 from streams.schemas import CLOCK_KEY, EVENTS, IDENTIFIERS, Clock, DeadLetter, Event, ReportEvent
 
 #: Characters of a bad record that its dead letter keeps.
@@ -35,7 +35,7 @@ class RawRecord(Protocol):
 
 
 def clock_indices(records: Sequence[RawRecord]) -> list[int]:
-    """Where the clock records among these are: few, and looked for in every chunk more than once."""
+    """Where the clock records among these are: few, and looked for in every chunk."""
     keys = list(map(_key, records))
     indices, start = [], 0
     for _ in range(keys.count(CLOCK_KEY)):
@@ -65,6 +65,9 @@ class RawDecoder:
         self._event = msgspec.json.Decoder(EVENTS[stream]).decode
         self._identifiers = IDENTIFIERS[stream]
         self._others = tuple(name for name in self._identifiers if name not in ("id", "source"))
+        self._reports = EVENTS[stream] is ReportEvent
+        #: How many reports so far say in plain words who sent them.
+        self.unsealed = 0
 
     def clock(self, record: RawRecord) -> Clock | None:
         """The clock record that this is; None where it is something else."""
@@ -78,6 +81,7 @@ class RawDecoder:
         if record.key == CLOCK_KEY:
             clock = self.clock(record)
             return clock if clock is not None and (now is None or clock.clock >= now) else None
+        hash_ = self._reporter(record) if self._reports else ""
         try:
             event: Event = self._event(record.value or b"")
         except UNDECODABLE as error:
@@ -91,8 +95,14 @@ class RawDecoder:
         if now is not None and event.time - now > self._future:
             return self._dead("future", f"{event.time.isoformat()} is after {now.isoformat()}", record)
         if isinstance(event, ReportEvent):
-            event.reporter_hash = hash_in(record.value or b"")
+            event.reporter_hash = hash_
         return event
+
+    def _reporter(self, record: RawRecord) -> str:
+        """The hash of who sent a report."""
+        hash_, unsealed = reporter_in(record.value or b"")
+        self.unsealed += unsealed
+        return hash_
 
     def decode_all(
         self, records: Sequence[RawRecord], now: datetime | None
@@ -121,7 +131,7 @@ class RawDecoder:
         except UNDECODABLE:
             return [self.decode(record, now) for record in records]
         decoded: list[Event | Clock | DeadLetter | None] = []
-        reports = self._stream == "report"
+        reports = self._reports
         zone, earliest, latest = None, EARLIEST, LATEST if now is None else now + self._future
         for record, event in zip(records, events, strict=True):
             time = event.time
@@ -138,7 +148,7 @@ class RawDecoder:
                 decoded.append(self.decode(record, now))
             else:
                 if reports:
-                    event.reporter_hash = hash_in(record.value or b"")  # type: ignore[attr-defined]
+                    event.reporter_hash = self._reporter(record)  # type: ignore[attr-defined]
                 decoded.append(event)
         return decoded
 

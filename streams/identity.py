@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fcntl import LOCK_EX, flock
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -71,36 +72,40 @@ def sealed_in(value: bytes) -> Sealed | None:
     """The sealed identity in a report; None where it has none, or something else."""
     try:
         found = _reported(value).reporter
-        made = None if found is UNSET else _sealed(found)
     except UNDECODABLE:
         return None
-    return made if made is not None and _HASH.fullmatch(made.by) else None
+    return None if found is UNSET else _sealed_as(found)
 
 
-def hash_in(value: bytes) -> str:
-    """The hash of who sent a report; empty where that is not known. Never anything but such a hash.
-
-    A recording has the hash alone.
-    """
-    if (sealed := sealed_in(value)) is not None:
-        return sealed.by
-    with suppress(*UNDECODABLE):
-        said = _reported(value)
-        if said.reporter is UNSET and _HASH.fullmatch(said.reporter_hash):
-            return said.reporter_hash
-    return ""
+def _sealed_as(found: Raw) -> Sealed | None:
+    try:
+        made = _sealed(found)
+    except UNDECODABLE:
+        return None
+    return made if _HASH.fullmatch(made.by) else None
 
 
-def is_unsealed(value: bytes) -> bool:
-    """Whether a report says in plain words who sent it. The people of a simulation are nobody's."""
+class Reporter(NamedTuple):
+    """What a report says of who sent it."""
+
+    #: The hash of him; empty where that is not known. Never anything but such a hash.
+    hash: str
+    #: Whether it says in plain words who he is. The people of a simulation are nobody's.
+    unsealed: bool
+
+
+def reporter_in(value: bytes) -> Reporter:
+    """Who sent a report, as far as anybody may know. A recording has the hash alone."""
     try:
         said = _reported(value)
     except UNDECODABLE:
-        # It says nothing that can be told apart: so it counts where the word stands in it.
-        return b'"reporter"' in value
-    if said.reporter is UNSET or said.simulated or bytes(said.reporter) == b"null":
-        return False
-    return sealed_in(value) is None
+        # It says nothing that can be told apart: so it counts as unsealed where the word stands in it.
+        return Reporter("", b'"reporter"' in value)
+    if said.reporter is UNSET:
+        return Reporter(said.reporter_hash if _HASH.fullmatch(said.reporter_hash) else "", False)
+    if (sealed := _sealed_as(said.reporter)) is not None:
+        return Reporter(sealed.by, False)
+    return Reporter("", not said.simulated and bytes(said.reporter) != b"null")
 
 
 # The keys

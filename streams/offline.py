@@ -161,25 +161,33 @@ class MemorySystem:
     def _unread(self, topic: str, partition: int) -> int:
         return self.log.end(topic, partition) - self._position[topic, partition]
 
-    def step(self, stream: str | None, partition: int, size: int) -> None:
-        """Let one worker process its next chunk, of at most so many records."""
+    def step(self, stream: str | None, partition: int, size: int, *, state: bool = True) -> None:
+        """Let one worker process its next chunk, of at most so many records; `state`: and write its state."""
         topic = self.topics.signals.name if stream is None else self.topics.raw[stream].name
         chunk = self.log.read(topic, partition, self._position[topic, partition], size)
         self._position[topic, partition] += len(chunk)
         if stream is None:
-            correlated = self._correlates[partition].run(chunk, self.configurations)
+            correlated = self._correlates[partition].work(chunk, self.configurations)
             self.result.changes += [alert for alert, _ in correlated.changes]
             self.result.incidents += correlated.incidents
             self.result.messages += correlated.messages
             self.result.outcomes += correlated.outcomes
             self.log.apply(correlated.effects)
         else:
-            sensed = self._senses[stream, partition].run(chunk, self.configurations)
+            sensed = self._senses[stream, partition].work(chunk, self.configurations)
             self.result.events[stream] += sensed.events
             self.result.located.update(sensed.located)
             self.result.dead.update(sensed.dead)
             self.result.unjudged.update(sensed.unjudged)
             self.log.apply(sensed.effects)
+        if state:
+            self._write_state(stream, partition)
+
+    def _write_state(self, stream: str | None, partition: int) -> None:
+        effects = Effects()
+        worker = self._correlates[partition] if stream is None else self._senses[stream, partition]
+        worker.write_state(effects)
+        self.log.apply(effects)
 
     def run(self, chunk_records: int = 2000) -> Result:
         """Process all that is unread; what came of everything so far."""
@@ -188,12 +196,14 @@ class MemorySystem:
         return self.result
 
     def run_at_random(self, chance: random.Random, chunk_records: int, restore_share: float) -> Result:
-        """The same with partitions that take turns at random, chunks of random sizes, and restarts in between."""
+        """The same with partitions that take turns at random, chunks of random sizes, states written for some
+        chunks together, and restarts in between."""
         while waiting := self.waiting():
             stream, partition = chance.choice(waiting)
             if chance.random() < restore_share:
+                self._write_state(stream, partition)
                 self.restore(stream, partition)
-            self.step(stream, partition, chance.randint(1, chunk_records))
+            self.step(stream, partition, chance.randint(1, chunk_records), state=chance.random() < 0.5)
         return self.result
 
 

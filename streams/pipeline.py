@@ -59,7 +59,10 @@ class Processor(Protocol):
         """Wait for what the work on these records needs, such as a configuration."""
 
     def work(self, records: Sequence[RawRecord]) -> Done:
-        """What a chunk leads to. Must not raise for what a record holds."""
+        """What a chunk leads to, but for the state. Must not raise for what a record holds."""
+
+    def write_state(self, effects: Effects) -> None:
+        """Add what has changed of the state since the last call, after the chunks that were worked on."""
 
     def released(self) -> None:
         """The partition is another worker's from now on, which says how it stands: drop what was said of that."""
@@ -314,11 +317,15 @@ class Pipeline:
         assert lease is not None, "what was worked on had a lease"
         new = [(worked.chunk, worked.done) for worked in several if worked.done is not None]
         if new:
+            # Of several chunks of a partition the last one's end is what stays, and the state after it.
+            ends = {TopicPartition(*chunk.tp): chunk.end for chunk, _ in new}
             effects = new[0][1].effects
             for _, done in new[1:]:
                 effects.extend(done.effects)
-            # Of several chunks of a partition the last one's end is what stays.
-            await lease.commit(effects, {TopicPartition(*chunk.tp): chunk.end for chunk, _ in new})
+            # Nothing was awaited since these chunks were taken: the states are those after them.
+            for tp in ends:
+                self._processors[TP(*tp)].write_state(effects)
+            await lease.commit(effects, ends)
             for _, done in new:
                 done.committed()
         now = time.monotonic()

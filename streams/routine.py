@@ -78,11 +78,13 @@ class Routine:
         sums: MinuteSums,
         picture: SourcePicture,
         counts: Counts,
+        touched: dict[str, None],
     ) -> None:
+        """`touched` is where the sources are noted whose state changed."""
         #: An event that comes sooner after the one before it counts against its source's quota.
         self._pace = pace
         self._stream, self._late_bound, self._writer = stream, late_bound, writer
-        self._sums, self._picture, self._counts = sums, picture, counts
+        self._sums, self._picture, self._counts, self._touched = sums, picture, counts, touched
         self._known: dict[str, Known] = {}
         self._shared: dict[tuple[tuple[str, float, float], ...], tuple[tuple[str, float, float], ...]] = {}
         self._said: tuple[tuple[str, str], ...] = ()
@@ -195,7 +197,7 @@ class Routine:
         located = _encode(event)[:-1] + ending.text
         out.effects.records[ending.target].append((ending.key, located))
         out.located[ending.outcome] += 1
-        out.touched[name] = None
+        self._touched[name] = None
         state.time, state.event = time, event.id
         state.simulated, state.run = event.simulated, event.run
         pictured = self._picture.heard(name, state, located, self._counts)

@@ -36,7 +36,7 @@ class Ending(Struct, frozen=True):
 
 @dataclass
 class Outcome:
-    """What a chunk leads to: effects to commit, counts for the metrics, and the sources whose state changed."""
+    """What a chunk leads to: effects to commit, and counts for the metrics."""
 
     effects: Effects = field(default_factory=Effects)
     events: int = 0
@@ -50,7 +50,6 @@ class Outcome:
     #: Reports that say in plain words who sent them.
     unsealed: int = 0
     signals: Counter[str] = field(default_factory=Counter)
-    touched: dict[str, None] = field(default_factory=dict)
 
 
 class Writer:
@@ -112,17 +111,17 @@ class Writer:
         for partition, province in enumerate(self._topics.provinces):
             out.effects.add(self._topics.signals.name, partition, province.encode(), value)
 
-    def sources(self, names: Iterable[str], states: Mapping[str, SourceState], out: Outcome) -> None:
+    def sources(self, names: Iterable[str], states: Mapping[str, SourceState], effects: Effects) -> None:
         """The states of sources, by name; those that are no longer there are removed."""
-        written = out.effects.records[self._state, self._partition]
+        written = effects.records[self._state, self._partition]
         for name in names:
             state = states.get(name)
             written.append((name.encode(), None if state is None else _encode(state)))
 
-    def state(self, records: Iterable[tuple[bytes, object]], out: Outcome) -> None:
+    def state(self, records: Iterable[tuple[bytes, object]], effects: Effects) -> None:
         """Records of the partition's state by key; None removes one."""
         for key, record in records:
-            out.effects.add(self._state, self._partition, key, None if record is None else _encode(record))
+            effects.add(self._state, self._partition, key, None if record is None else _encode(record))
 
 
 def known(value: object) -> str | None:

@@ -26,15 +26,15 @@ from alerts.signals import Passed, Signal, Switch
 from streams.atlas import Atlas
 from streams.configuration import Configuration
 from streams.decoding import RawDecoder, RawRecord, clock_indices
-from streams.identity import is_unsealed
 from streams.occurrences import Counted
 from streams.picturing import SourcePicture
 from streams.routine import Routine
-from streams.schemas import CLOCK_KEY, EVENTS, MEASURES, Clock, DeadLetter, Event, Place
+from streams.schemas import EVENTS, MEASURES, Clock, DeadLetter, Event, Place
 from streams.sensed import Outcome, Writer, where_of
 from streams.sums import MinuteSums
 from streams.switching import Side, switch
 from streams.topics import Topics, partition_of
+from streams.transactions import Effects
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _NOTHING = timedelta(0)
@@ -92,13 +92,22 @@ class Sensing:
         self._measures, self._texts = tuple(sorted(MEASURES[stream])), tuple(sorted(TEXTS.get(stream, ())))
         self.state = PartitionState()
         self.sources: dict[str, SourceState] = {}
+        #: Sources whose state is not written as it is now.
+        self._touched: dict[str, None] = {}
         self._sums = MinuteSums(self._name)
         self._picture = SourcePicture(stream, partition)
         self._restore(restored)
         self._picture.restore(self.sources, self.state.clock)
         self._in_full = in_full
         self._routine = Routine(
-            stream, self._late, self._pace, self._writer, self._sums, self._picture, self.state
+            stream,
+            self._late,
+            self._pace,
+            self._writer,
+            self._sums,
+            self._picture,
+            self.state,
+            self._touched,
         )
         if self.state.clock is not None:
             self._routine.pass_time(self.state.clock)
@@ -135,75 +144,72 @@ class Sensing:
         return list(dict.fromkeys(needed))
 
     def run(self, records: Sequence[RawRecord], configurations: Mapping[str, Configuration]) -> Outcome:
+        """Process one chunk, with the state that it leads to: `work`, and what `write_state` adds."""
+        out = self.work(records, configurations)
+        self.write_state(out.effects)
+        return out
+
+    def work(self, records: Sequence[RawRecord], configurations: Mapping[str, Configuration]) -> Outcome:
         """Process one chunk. `configurations` holds those that `configurations_needed` named.
 
-        Never raises for what a record holds: a record that cannot be used becomes a dead letter.
+        Never raises for what a record holds: a record that cannot be used becomes a dead letter. The state that it
+        leads to is not among the effects: whoever commits some chunks together writes it once for all.
         """
         out = Outcome()
         if self._configuration is None and self.state.config:
             self._use(configurations[self.state.config])
-        stretch: list[tuple[RawRecord, Event | Clock]] = []
-        config, events, clocks, clock_ms = self.state.config, 0, 0, 0
         decoded = self._decoder.decode_all(records, self.state.clock)
-        for pair in zip(records, decoded, strict=True):
-            event = pair[1]
-            if type(event) is self._kind:
-                events += 1
-                stretch.append(pair)  # type: ignore[arg-type]
-            elif isinstance(event, DeadLetter):
-                self._writer.dead(event, pair[0].key, out)
+        kind, take = self._kind, self._routine.take
+        places: dict[int, Place] | None = None
+        passed: RawRecord | None = None
+        for index, event in enumerate(decoded):
+            if type(event) is kind:
+                if take(event, out):
+                    continue
+                exceeds = self._exceeds(event)
+                if places is None and not self._routine.knows(event):
+                    places = self._places(decoded, index)
+                place = places.get(index) if places else None
+                self._event(event, place, records[index], out, exceeds)
             elif isinstance(event, Clock):
-                clocks, clock_ms = clocks + 1, pair[0].timestamp
-                stretch.append(pair)  # type: ignore[arg-type]
-                if event.config != config:
-                    # What follows is located by another inventory: judge what came before it first.
-                    config = event.config
-                    self._judge(stretch, configurations, out)
-                    stretch = []
-        out.events += events
-        if self.stream == "report":
-            out.unsealed += sum(
-                is_unsealed(record.value or b"") for record in records if record.key != CLOCK_KEY
-            )
-        self._judge(stretch, configurations, out)
-        if clocks:
-            state = self.state
-            assert state.clock is not None
-            self._writer.to_all(
-                Passed(
-                    source=self._name,
-                    time=state.clock,
-                    config=state.config,
-                    run=state.run,
-                    appended_ms=clock_ms,
-                ),
-                out,
-            )
-        self._write_state(out)
+                passed = records[index]
+                if event.config != self.state.config:
+                    places = None  # what follows is located by other maps, perhaps
+                self._pass(event, passed, configurations, out)
+            elif isinstance(event, DeadLetter):
+                self._writer.dead(event, records[index].key, out)
+        out.events += out.located.total()
+        out.unsealed, self._decoder.unsealed = self._decoder.unsealed, 0
+        if passed is not None:
+            self._tell_passed(passed, out)
         return out
+
+    def _tell_passed(self, record: RawRecord, out: Outcome) -> None:
+        """Tell every province how far the partition is; `record` is its last clock record."""
+        state = self.state
+        assert state.clock is not None, "a clock record was passed"
+        self._writer.to_all(
+            Passed(
+                source=self._name,
+                time=state.clock,
+                config=state.config,
+                run=state.run,
+                appended_ms=record.timestamp,
+            ),
+            out,
+        )
+
+    def write_state(self, effects: Effects) -> None:
+        """Add what has changed of the state since the last call, after the chunks that were worked on."""
+        self._writer.sources(self._touched, self.sources, effects)
+        self._touched.clear()
+        self._writer.state(self._sums.take_changes(), effects)
+        # Always: a partition with a position but no state at all means that the state's log is gone.
+        self._writer.state([(PARTITION_KEY, self.state)], effects)
 
     @property
     def _name(self) -> str:
         return f"{self.stream}/{self.partition}"
-
-    def _judge(
-        self,
-        stretch: list[tuple[RawRecord, Event | Clock]],
-        configurations: Mapping[str, Configuration],
-        out: Outcome,
-    ) -> None:
-        """Judge records under one configuration; only the last of them may be a clock record with another."""
-        places: dict[int, Place] | None = None
-        take = self._routine.take
-        for index, (record, event) in enumerate(stretch):
-            if type(event) is Clock:
-                self._pass(event, record, configurations, out)
-            elif not take(event, out):  # type: ignore[arg-type]
-                exceeds = self._exceeds(event)  # type: ignore[arg-type]
-                if places is None and not self._routine.knows(event):  # type: ignore[arg-type]
-                    places = self._places(stretch[index:], index)
-                place = places.get(index) if places else None
-                self._event(event, place, record, out, exceeds)  # type: ignore[arg-type]
 
     def _exceeds(self, event: Event) -> bool:
         """Whether an event that would be judged is more than a source may say: a bucket that leaks in event time."""
@@ -221,13 +227,19 @@ class Sensing:
         state.burst = burst
         return False
 
-    def _places(self, stretch: list[tuple[RawRecord, Event | Clock]], first: int) -> dict[int, Place]:
-        """The places of the events for which they are not known, by index from `first` on: looked up all at once."""
-        strangers = [
-            (index, self._placed(event))
-            for index, (_, event) in enumerate(stretch, first)
-            if isinstance(event, Event) and not self._routine.knows(event)
-        ]
+    def _places(self, decoded: Sequence[Event | Clock | DeadLetter | None], first: int) -> dict[int, Place]:
+        """The places of the events for which they are not known, by index from `first` on: looked up all at once.
+
+        Up to where another configuration begins to hold.
+        """
+        strangers: list[tuple[int, Event]] = []
+        for index in range(first, len(decoded)):
+            event = decoded[index]
+            if isinstance(event, Event):
+                if not self._routine.knows(event):
+                    strangers.append((index, self._placed(event)))
+            elif isinstance(event, Clock) and event.config != self.state.config:
+                break
         found = self._maps.places([(event.time, event.lon, event.lat) for _, event in strangers])
         return {index: place for (index, _), place in zip(strangers, found, strict=True)}
 
@@ -288,7 +300,7 @@ class Sensing:
             clock.run,
         )
         self._tell(done.signals, record, out, ahead)
-        out.touched.update(dict.fromkeys(done.touched))
+        self._touched.update(dict.fromkeys(done.touched))
         for name in done.touched:
             if name not in self.sources:
                 self._writer.picture(self._picture.gone(name), out)
@@ -326,7 +338,7 @@ class Sensing:
                 self._writer.signal(sums, sums.where, out)
         for name, written in self._picture.pass_time(now, self.sources):
             self._writer.picture(written, out)
-            out.touched[name] = None
+            self._touched[name] = None
         changed = clock.config != state.config
         state.clock, state.config, state.run = now, clock.config, clock.run
         self._routine.pass_time(now)
@@ -340,7 +352,7 @@ class Sensing:
             signals = self._rules.pass_time(self._subject(name), self.state.since, now)
             if signals:
                 self._tell(signals, record, out)
-                out.touched[name] = None
+                self._touched[name] = None
             self._note_due(name)
             self._routine.moved(name, self.sources[name])
         self._earliest = min(self._due.values(), default=None)
@@ -402,7 +414,7 @@ class Sensing:
             signals += self._rules.move(subject, where, event.time)
         state.time, state.event, state.where = event.time, event.id, where
         state.simulated, state.run = event.simulated, event.run
-        out.touched[name] = None
+        self._touched[name] = None
         pictured = self._picture.heard(name, state, located, self.state)
         if pictured is not None:
             self._writer.picture(pictured, out)
@@ -477,9 +489,3 @@ class Sensing:
         if occurrence is not None:
             occurrence.appended_ms = record.timestamp
             self._writer.signal(occurrence, where, out)
-
-    def _write_state(self, out: Outcome) -> None:
-        self._writer.sources(out.touched, self.sources, out)
-        self._writer.state(self._sums.take_changes(), out)
-        # Always: a partition with a position but no state at all means that the state's log is gone.
-        self._writer.state([(PARTITION_KEY, self.state)], out)

@@ -27,6 +27,7 @@ from streams.pipeline import Done, Processor
 from streams.sensing import Sensing
 from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
+from streams.transactions import Effects
 from streams.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -55,8 +56,11 @@ class SenseProcessor:
         await _fetch(self._sensing.configurations_needed(records), self._configurations, self._health)
 
     def work(self, records: Sequence[RawRecord]) -> Done:
-        outcome = self._sensing.run(records, self._configurations.known)
+        outcome = self._sensing.work(records, self._configurations.known)
         return Done(outcome.effects, lambda: self._count(outcome, records))
+
+    def write_state(self, effects: Effects) -> None:
+        self._sensing.write_state(effects)
 
     def _count(self, out: sensing.Outcome, records: Sequence[RawRecord]) -> None:
         stream = self._sensing.stream
@@ -132,8 +136,11 @@ class CorrelateProcessor:
         await _fetch(needed, self._configurations, self._health)
 
     def work(self, records: Sequence[RawRecord]) -> Done:
-        outcome = self._newest = self._correlating.run(records, self._configurations.known)
+        outcome = self._newest = self._correlating.work(records, self._configurations.known)
         return Done(outcome.effects, lambda: self._count(outcome))
+
+    def write_state(self, effects: Effects) -> None:
+        self._correlating.write_state(effects)
 
     def _count(self, out: correlating.Outcome) -> None:
         now = time.time()

@@ -130,14 +130,21 @@ class Partition:
         return out
 
     def run_in_pieces(self, records: Sequence[MemoryRecord], chance: random.Random) -> list[Message]:
-        """The same in chunks of random sizes, now and then restored from the log as after a crash."""
+        """The same in chunks of random sizes, whose state is written for some of them together; now and then restored
+        from the log as after a crash."""
         told, rest = list[Message](), list(records)
         while rest:
             size = chance.randint(1, 9)
-            if chance.random() < 0.4:
-                self.restart()
-            told += self.run(*rest[:size])
+            out = self.sensing.work(rest[:size], self.configurations)
             rest = rest[size:]
+            if not rest or chance.random() < 0.6:
+                self.sensing.write_state(out.effects)
+                self.log.apply(out.effects)
+                if chance.random() < 0.6:
+                    self.restart()
+            else:
+                self.log.apply(out.effects)
+            told += self._told(out)
         return told
 
     def _told(self, out: Outcome, province: int = 0) -> list[Message]:

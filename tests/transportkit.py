@@ -69,6 +69,7 @@ class Numbering:
     ) -> None:
         self._tp, self._topics, self._gate = tp, topics, gate
         self._numbers = {source: int(value) for source, value in restored.items()}
+        self._touched: set[bytes] = set()
 
     def ready(self, records: Sequence[RawRecord]) -> bool:
         return all(record.value != WAIT for record in records)
@@ -81,20 +82,24 @@ class Numbering:
     def work(self, records: Sequence[RawRecord]) -> Done:
         time.sleep(float(os.environ.get(SLOW, "0")))
         effects = Effects()
+        self._touched |= {record.key or b"" for record in records}
         for record in records:
             source, value = record.key or b"", record.value or b""
             if value == RAISE and os.environ.get(RAISES):
                 raise ValueError("a mistake")
             number = self._numbers[source] = self._numbers.get(source, 0) + 1
             effects.add(self._topics.located.name, self._tp.partition, source, b"%d %s" % (number, value))
-        for source in {record.key or b"" for record in records}:
+        return Done(effects, lambda: None)
+
+    def write_state(self, effects: Effects) -> None:
+        for source in self._touched:
             effects.add(
                 self._topics.raw_state["flood"].name,
                 self._tp.partition,
                 source,
                 b"%d" % self._numbers[source],
             )
-        return Done(effects, lambda: None)
+        self._touched = set()
 
     def released(self) -> None:
         pass

@@ -48,7 +48,7 @@ def seal() -> None:
     import msgspec
 
     from ioc.undecodable import UNDECODABLE
-    from streams.identity import is_unsealed
+    from streams.identity import reporter_in
 
     keys = _keystore(_settings())
     decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -56,7 +56,7 @@ def seal() -> None:
     for number, line in enumerate(sys.stdin.buffer, 1):
         try:
             report = decode(line)
-            if "reporter" in report and is_unsealed(b'{"reporter":%s}' % bytes(report["reporter"])):
+            if "reporter" in report and reporter_in(b'{"reporter":%s}' % bytes(report["reporter"])).unsealed:
                 id_ = msgspec.json.decode(report.get("id", msgspec.Raw(b"null")), type=str)
                 sealed = keys.seal(identity_of(report["reporter"]), id_, datetime.now(UTC))
                 report["reporter"] = msgspec.Raw(msgspec.json.encode(sealed))

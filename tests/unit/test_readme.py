@@ -23,7 +23,7 @@ from ioc.artifacts import KAFKA
 from ioc.cli import DEMONSTRATION_SPEED
 from ioc.settings import Settings, load_settings
 from ioc.up import DEMONSTRATION_PREFIX
-from streams.identity import hash_in, is_unsealed
+from streams.identity import reporter_in
 from streams.inventory import parse_inventory
 from streams.schemas import EVENTS, MEASURES
 from streams.topics import DAY_MS, Topics
@@ -163,8 +163,9 @@ def test_the_rule_the_inventory_and_the_event_work_together(readme: Document) ->
     [rule] = parse_rules(rule_text, readme.name, MEASURES).rules
     sources = parse_inventory(inventory_text, readme.name)
     text, report = readme.blocks("json")
-    assert hash_in(report.encode()) in report
-    assert not is_unsealed(report.encode())
+    reporter = reporter_in(report.encode())
+    assert reporter.hash in report
+    assert not reporter.unsealed
     msgspec.json.decode(report, type=EVENTS["report"])
     event = msgspec.json.decode(text, type=EVENTS[rule.stream])
     source = sources[event.source]

@@ -17,9 +17,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from ioc.settings import Settings, load_settings
-from streams.chunks import FETCH_AT_ONCE, FETCH_BYTES, FETCH_WAIT_MS, _PlainRecords, even_parts
+from streams.chunks import FETCH_AT_ONCE, FETCH_BYTES, FETCH_WAIT_MS, even_parts
 from streams.configuration import Configurations
 from streams.decoding import RawRecord
+from streams.fetched import FetchedRuns, records_of
 from streams.sensing import Sensing
 from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
@@ -48,7 +49,7 @@ class Lane:
         for name in judge.configurations_needed(records):
             if missing := await configurations.fetch(name):
                 raise RuntimeError(missing)
-        self._effects.extend(judge.run(records, configurations.known).effects)
+        self._effects.extend(judge.work(records, configurations.known).effects)
         self._ends[tp] = records[-1].offset + 1
         self._waiting += len(records)
         if self._commits is None or self._commits.done():
@@ -60,6 +61,8 @@ class Lane:
         while self._waiting:
             effects, ends = self._effects, self._ends
             self._effects, self._ends, self._waiting = Effects(), {}, 0
+            for tp in ends:
+                self._judges[tp].write_state(effects)
             await self._lease.commit(effects, ends)
 
 
@@ -106,14 +109,14 @@ async def main() -> None:
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
     await consumer.start()
-    consumer._fetcher._records = _PlainRecords()
+    consumer._fetcher._records = FetchedRuns()
     consumer.assign(list(lanes))
     while True:
         ready = [tp for tp, lane in lanes.items() if not lane.full]
         if not ready:
             await asyncio.sleep(0.001)
             continue
-        for tp, records in (await consumer.getmany(*ready, timeout_ms=20)).items():
+        for tp, records in records_of(await consumer.getmany(*ready, timeout_ms=20)).items():
             for part in even_parts(records, settings.chunk_records):
                 await lanes[tp].work(tp, part, configurations)
             # Commits go on between the work on two partitions.
