@@ -54,12 +54,14 @@ class SourcePicture:
         self._prefix = SOURCE_PREFIX + stream.encode() + b"|"
         self._reports = b"%s%d|" % (REPORT_PREFIX, partition)
         self._slot = 0
-        #: Sources with an event that is not written yet.
-        self._waiting: set[str] = set()
+        #: By source, its last event where that is not written yet.
+        self._waiting: dict[str, bytes] = {}
 
     def restore(self, sources: Mapping[str, SourceState], clock: datetime | None) -> None:
         """Go on with sources as earlier chunks left them; `clock` is the last clock record."""
-        self._waiting = {name for name, state in sources.items() if state.unpictured is not UNSET}
+        self._waiting = {
+            name: bytes(state.unpictured) for name, state in sources.items() if state.unpictured is not UNSET
+        }
         if clock is not None:
             self._slot = _slot(clock)
 
@@ -72,9 +74,15 @@ class SourcePicture:
         if state.pictured != self._slot:
             state.pictured = self._slot
             return self._key(name), located
-        state.unpictured = Raw(located)
-        self._waiting.add(name)
+        self._waiting[name] = located
         return None
+
+    def keep(self, names: Iterable[str], sources: Mapping[str, SourceState]) -> None:
+        """Put what waits of these sources into their states, which are about to be written."""
+        for name in names:
+            located = self._waiting.get(name)
+            if located is not None:
+                sources[name].unpictured = Raw(located)
 
     def pass_time(self, clock: datetime, sources: Mapping[str, SourceState]) -> list[tuple[str, Record]]:
         """A clock record: at the end of ten seconds what waits is written, by the source's name in order."""
@@ -84,18 +92,18 @@ class SourcePicture:
         self._slot = slot
         if not self._waiting:
             return []
-        names, self._waiting = sorted(self._waiting), set()
+        waiting, self._waiting = self._waiting, {}
         written: list[tuple[str, Record]] = []
-        for name in names:
-            state = sources.get(name)
-            if state is not None and state.unpictured is not UNSET:
-                written.append((name, (self._key(name), bytes(state.unpictured))))
-                # Of the ten seconds that begin now, this is the one.
-                state.pictured, state.unpictured = slot, UNSET
+        for name in sorted(waiting):
+            written.append((name, (self._key(name), waiting[name])))
+            # Of the ten seconds that begin now, this is the one.
+            state = sources[name]
+            state.pictured, state.unpictured = slot, UNSET
         return written
 
     def gone(self, name: str) -> Record:
         """A source that is no longer known."""
+        self._waiting.pop(name, None)
         return self._key(name), None
 
     def _key(self, name: str) -> bytes:

@@ -35,8 +35,10 @@ class Known:
         "datum",
         "ending",
         "fixed",
+        "heard",
         "lat",
         "lon",
+        "name",
         "place",
         "ranges",
         "said",
@@ -47,7 +49,7 @@ class Known:
 
     def __init__(self, source: Source | None, event: Event, state: SourceState) -> None:
         """`event` is one that was handled in full, with the place that the inventory says where it has the source."""
-        self.state, self.lon, self.lat = state, event.lon, event.lat
+        self.name, self.state, self.lon, self.lat = event.source, state, event.lon, event.lat
         #: Whether the inventory has it: then its place is not its events' to say.
         self.fixed = source is not None
         self.simulated, self.datum = (False, None) if source is None else (source.simulated, source.datum)
@@ -60,6 +62,8 @@ class Known:
         self.said: tuple[tuple[str, str], ...] = ()
         #: Whether nothing stands or is pending about the source.
         self.at_rest = False
+        #: Routine events that are not counted yet.
+        self.heard = 0
 
     def stands(self, event: Event) -> bool:
         """Whether an event's place is the one that is known."""
@@ -86,6 +90,8 @@ class Routine:
         self._stream, self._late_bound, self._writer = stream, late_bound, writer
         self._sums, self._picture, self._counts, self._touched = sums, picture, counts, touched
         self._known: dict[str, Known] = {}
+        #: Those with routine events that are not counted yet.
+        self._heard: list[Known] = []
         self._shared: dict[tuple[tuple[str, float, float], ...], tuple[tuple[str, float, float], ...]] = {}
         self._said: tuple[tuple[str, str], ...] = ()
         self._rules: SourceRules | None = None
@@ -196,8 +202,9 @@ class Routine:
         ending = known.ending
         located = _encode(event)[:-1] + ending.text
         out.effects.records[ending.target].append((ending.key, located))
-        out.located[ending.outcome] += 1
-        self._touched[name] = None
+        if not known.heard:
+            self._heard.append(known)
+        known.heard += 1
         state.time, state.event = time, event.id
         state.simulated, state.run = event.simulated, event.run
         pictured = self._picture.heard(name, state, located, self._counts)
@@ -214,6 +221,14 @@ class Routine:
                     assert commune is not None, "without a commune nothing is said for one"
                     state.said[rule] = minutes.say(said, value, commune, self._minute, self._open_from)
         return True
+
+    def count(self, out: Outcome) -> None:
+        """At a chunk's end: count its routine events, and note their sources."""
+        for known in self._heard:
+            out.located[known.ending.outcome] += known.heard
+            self._touched[known.name] = None
+            known.heard = 0
+        self._heard.clear()
 
     def _enter(self, zone: tzinfo | None) -> None:
         """Turn the bounds into times of a zone: such are compared twenty times as fast as those of two."""

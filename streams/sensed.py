@@ -43,6 +43,8 @@ class Outcome:
     located: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
     unjudged: Counter[str] = field(default_factory=Counter)
+    #: When the broker appended its clock records, ms since 1970.
+    clocks_ms: list[int] = field(default_factory=list)
     #: Readings that are doubted, by why.
     doubted: Counter[str] = field(default_factory=Counter)
     #: Values that came after the sums of their minute were told.

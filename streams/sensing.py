@@ -173,11 +173,13 @@ class Sensing:
                 self._event(event, place, records[index], out, exceeds)
             elif isinstance(event, Clock):
                 passed = records[index]
+                out.clocks_ms.append(passed.timestamp)
                 if event.config != self.state.config:
                     places = None  # what follows is located by other maps, perhaps
                 self._pass(event, passed, configurations, out)
             elif isinstance(event, DeadLetter):
                 self._writer.dead(event, records[index].key, out)
+        self._routine.count(out)
         out.events += out.located.total()
         out.unsealed, self._decoder.unsealed = self._decoder.unsealed, 0
         if passed is not None:
@@ -201,7 +203,9 @@ class Sensing:
 
     def write_state(self, effects: Effects) -> None:
         """Add what has changed of the state since the last call, after the chunks that were worked on."""
-        self._writer.sources(self._touched, self.sources, effects)
+        names = sorted(self._touched)
+        self._picture.keep(names, self.sources)
+        self._writer.sources(names, self.sources, effects)
         self._touched.clear()
         self._writer.state(self._sums.take_changes(), effects)
         # Always: a partition with a position but no state at all means that the state's log is gone.

@@ -22,7 +22,7 @@ from streams import correlating, sensing
 from streams.admin import require_topics
 from streams.configuration import Configurations
 from streams.correlating import Correlating
-from streams.decoding import RawRecord, clock_indices
+from streams.decoding import RawRecord
 from streams.pipeline import Done, Processor
 from streams.sensing import Sensing
 from streams.shelf import Shelf, installed_registry
@@ -89,7 +89,7 @@ class SenseProcessor:
         metrics.MISPLACED.labels(self._sensing.topic, partition).set(self._sensing.misplaced)
         now = time.time()
         appended = Counter(map(_timestamp, records))
-        appended.subtract(records[index].timestamp for index in clock_indices(records))
+        appended.subtract(out.clocks_ms)
         metrics.LOCATED_DELAY.observe(
             stream, ((max(0.0, now - moment / 1000), count) for moment, count in appended.items())
         )
