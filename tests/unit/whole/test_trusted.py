@@ -158,14 +158,14 @@ class Model:
             ladder.pass_time(time)
         self.clock = time
         if variant != self.variant:
-            before = self.variant
+            # Of a source that leaves the inventory nothing is remembered, whether or not a ladder of it stands.
+            gone = set(self.variant.sources if self.variant else ()) - set(variant.sources)
             self.variant = variant
+            for source in gone:
+                self.heard.pop(source, None)
             for rule, source in list(self.ladders):
-                gone = before is not None and source in before.sources and source not in variant.sources
-                if gone or (rule == "street-water" and variant.rules.street is None):
+                if source in gone or (rule == "street-water" and variant.rules.street is None):
                     del self.ladders[rule, source]
-                if gone:
-                    self.heard.pop(source, None)
 
     def event(self, source: str, id_: str, time: datetime, value: float) -> None:
         assert self.clock is not None
