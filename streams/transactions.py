@@ -5,6 +5,9 @@ Faust always assigns to one worker. It holds the lane's transactional producer, 
 taking the lease fences whoever held it before, paused or thought dead, and ends what they left open. Only then are
 positions and states read, so nothing that the former holder wrote is missed and nothing that it tries to write later
 counts.
+
+A broker that has just taken over a partition, or a group, may still answer as of some transactions ago. So a lease
+first writes into the log of each state, reads no less than up to there, and finds the position there too.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from itertools import islice
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import TopicPartition
 
 from ioc import metrics
@@ -35,6 +38,13 @@ TRANSACTION_TIMEOUT_MS = 20_000
 
 #: Bytes of a batch: less than Kafka takes unless a cluster's message.max.bytes is set lower than its default.
 BATCH_BYTES = 900_000
+
+#: What the log of a state has beside the state: the position after the transaction, and where leases were taken. No
+#: source and no table can be called so.
+POSITION_KEY, LEASE_KEY = b"\x00position", b"\x00lease"
+
+#: Seconds in which a broker must know of what it has acknowledged.
+CATCH_UP_SECONDS = 30.0
 
 _NO_HEADERS: list[tuple[str, bytes]] = []
 
@@ -118,7 +128,8 @@ class Lease:
         await producer.start()
         _fail_as_a_whole(producer)
         try:
-            stands = await standings(settings, group, number, topics)
+            marks = await _mark(producer, topics.values(), number)
+            stands = await standings(settings, group, number, topics, marks)
             positions = {one.tp: one.position() if mend is None else mend(one) for one in stands}
         except BaseException:
             await producer.stop()
@@ -143,6 +154,9 @@ class Lease:
         under this lease: it holds too little, and nobody could tell later.
         """
         producer = self._producer
+        for tp, end in ends.items():
+            state = self._state_of[tp]
+            effects.add(state.topic, state.partition, POSITION_KEY, b"%d" % end)
         await producer.begin_transaction()
         sent = []
         for (topic, partition), records in effects.records.items():
@@ -188,6 +202,20 @@ class Lease:
     async def release(self) -> None:
         """Give up the producer. An open transaction is left to be ended by the next lease."""
         await self._producer.stop()
+
+
+async def _mark(producer: AIOKafkaProducer, states: Iterable[str], number: int) -> dict[TopicPartition, int]:
+    """Write into the log of each state, but for one that was deleted; at which offset."""
+    present = (await producer.client.fetch_all_metadata()).topics()
+    wanted = [state for state in states if state in present]
+    if not wanted:
+        return {}
+    async with producer.transaction():
+        sent = [
+            await producer.send(state, key=LEASE_KEY, value=b"taken", partition=number) for state in wanted
+        ]
+        written = [await future for future in sent]
+    return {TopicPartition(one.topic, one.partition): one.offset for one in written}
 
 
 def _heard(future: asyncio.Future[Any]) -> None:
@@ -244,7 +272,7 @@ class Standing:
 
     tp: TopicPartition
     state_tp: TopicPartition
-    #: The committed position; None before the first commit.
+    #: The committed position, as the group has it or the log of the state, which may be ahead; None before the first.
     committed: int | None
     #: What the broker keeps of the log: its first offset, and the one after its last.
     beginning: int
@@ -258,6 +286,8 @@ class Standing:
     def lost(self) -> str:
         """Why position, log and state do not belong together; empty where they do."""
         name, state = f"{self.tp.topic}/{self.tp.partition}", self.state_tp.topic
+        if self.committed is None and self.state:
+            return f"{name}: {state} holds {len(self.state)} states, but the group has no position"
         if not self.committed:
             return ""
         at = f"{name}: the group stands at offset {self.committed}"
@@ -291,29 +321,55 @@ def _tell_trimmed(tp: TopicPartition, position: int, beginning: int) -> None:
     )
 
 
-async def standings(settings: Settings, group: str, number: int, topics: Mapping[str, str]) -> list[Standing]:
-    """How the partitions of a lane stand. Takes no lease: whoever has it goes on."""
+async def standings(
+    settings: Settings,
+    group: str,
+    number: int,
+    topics: Mapping[str, str],
+    marks: Mapping[TopicPartition, int] | None = None,
+) -> list[Standing]:
+    """How the partitions of a lane stand. Takes no lease: whoever has it goes on.
+
+    `marks` are offsets that the logs of the states have; a broker that does not know of them yet is waited for.
+    """
+    pairs = [
+        (TopicPartition(topic, number), TopicPartition(state, number)) for topic, state in topics.items()
+    ]
     return await asyncio.gather(
-        *(
-            _standing(settings, group, TopicPartition(topic, number), TopicPartition(state, number))
-            for topic, state in topics.items()
-        )
+        *(_standing(settings, group, tp, state_tp, (marks or {}).get(state_tp, -1)) for tp, state_tp in pairs)
     )
 
 
-async def _standing(settings: Settings, group: str, tp: TopicPartition, state_tp: TopicPartition) -> Standing:
+async def _standing(
+    settings: Settings, group: str, tp: TopicPartition, state_tp: TopicPartition, mark: int
+) -> Standing:
     started = time.monotonic()
     async with reader(settings, state_tp, group=group) as consumer:
         # What `consumer.committed` asks for as well, but with the text that was committed beside the offset.
         found = (await consumer._coordinator.fetch_committed_offsets([tp])).get(tp)
         beginning = (await consumer.beginning_offsets([tp]))[tp]
         end = (await consumer.end_offsets([tp]))[tp]
+        await _until_known(consumer, state_tp, mark)
         state = await read_latest(consumer, state_tp)
         state_end = (await consumer.end_offsets([state_tp]))[state_tp]
     metrics.RESTORE_SECONDS.labels(tp.topic).observe(time.monotonic() - started)
     committed = found.offset if found is not None and found.offset >= 0 else None
     expected = int(found.metadata) if committed is not None and found.metadata.isdecimal() else 0
+    state.pop(LEASE_KEY, None)
+    if (position := state.pop(POSITION_KEY, None)) is not None:
+        committed = max(committed or 0, int(position))
     return Standing(tp, state_tp, committed, beginning, end, state, expected, state_end)
+
+
+async def _until_known(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> None:
+    """Wait until who leads a partition knows that an offset of it is on all brokers that must have it."""
+    until = time.monotonic() + CATCH_UP_SECONDS
+    while (end := (await consumer.end_offsets([tp]))[tp]) <= offset:
+        if time.monotonic() > until:
+            raise KafkaTimeoutError(
+                f"{tp.topic}/{tp.partition}: offset {offset} was acknowledged, and still it ends at {end}"
+            )
+        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

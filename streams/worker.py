@@ -40,6 +40,9 @@ STALLED_SECONDS = 30.0
 BACKLOG_RECORDS = 32_000
 #: Seconds between looks at whether a lost state was made anew.
 LOST_LOOK_SECONDS = 3.0
+#: Milliseconds after which a consumer asks anew which topics and partitions there are. For aiokafka's 300,000 a group
+#: would stand still that met when a broker had come back, but did not know of its topics yet.
+METADATA_MS = 10_000
 #: Seconds without a clock record after which a partition is not ready.
 CLOCK_SILENT_SECONDS = 15.0
 
@@ -88,6 +91,7 @@ class Worker:
             broker_request_timeout=max(30.0, settings.session_timeout),
             broker_rebalance_timeout=max(10.0, settings.session_timeout),
             broker_max_poll_interval=600.0,
+            consumer_metadata_max_age_ms=METADATA_MS,
             # An agent hands on at once what it gets; how much is in memory is the pipelines' to say.
             stream_wait_empty=False,
             topic_allow_declare=False,

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -21,10 +21,11 @@ from aiokafka.errors import MessageSizeTooLargeError as BatchTooLarge
 from aiokafka.structs import TopicPartition
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import MessageSizeTooLargeError
+from kafka.errors import CoordinatorLoadInProgressError, MessageSizeTooLargeError
 
 from ioc.ports import free_port
 from ioc.settings import Settings
+from streams.admin import ensure_topics
 from streams.topics import Topics
 from streams.transactions import Effects, Lease
 from streams.worker import EXIT_CRASHED
@@ -72,6 +73,30 @@ def assert_all_once(settings: Settings, sent: dict[str, list[str]]) -> None:
     assert found.keys() == sent.keys()
     for source, values in sent.items():
         assert found[source] == list(enumerate(values, 1)), source
+
+
+def test_topics_that_are_known_late_are_read_soon(
+    kafka: Kafka, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers
+) -> None:
+    """A broker that has just come back may not know of its topics when the group meets: for aiokafka's five minutes
+    nobody would have a partition."""
+    settings = kafka.settings(topics=False)
+    workers.start("a", settings)
+
+    def output() -> str:
+        return (workers.directory / "a.log").read_text(errors="replace")[-3000:]
+
+    def has_met() -> bool:
+        with suppress(CoordinatorLoadInProgressError):  # the first group that a new broker has
+            groups = [group for group in admin.list_groups() if group["group_id"] == kit.group(settings)]
+            return any(group["group_state"] == "Stable" for group in groups)
+        return False
+
+    until(has_met, 60, output)
+    ensure_topics(settings)
+    fill(settings, producer, 0, [b"1", b"2"])
+    until(lambda: len(kit.numbered(settings).get("source-0", [])) == 2, 60, output)
+    assert_all_once(settings, {"source-0": ["1", "2"]})
 
 
 @pytest.mark.parametrize("transport", ["chunks", "records"])

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import TopicPartition
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
 
 from geo.cache import present_set
 from geo.files import write_boundaries
 from ioc.settings import Settings
+from streams import transactions
 from streams.configuration import Configurations, publish_configuration
 from streams.shelf import Shelf
 from streams.topics import Topics
@@ -91,6 +92,50 @@ async def test_a_state_that_is_gone_is_not_taken_for_an_empty_one(settings: Sett
     await held.release()
     with pytest.raises(PositionLost, match="holds no state"):
         await take(settings)
+
+
+async def test_the_position_stands_in_the_log_of_the_state_too(settings: Settings) -> None:
+    """A group that does not know it - its broker has just taken it over, or it was away for longer than Kafka keeps
+    offsets - is not believed: the same records would be judged again."""
+    held = await take(settings)
+    await held.commit(effects(settings, b"1"), {signals(settings): 5})
+    await held.release()
+    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    admin.delete_groups([f"{settings.topic_prefix}group"])
+    admin.close()
+    again = await take(settings)
+    assert again.positions == {signals(settings): 5}
+    assert again.states == {signals(settings): {b"key": b"1"}}
+    await again.release()
+
+
+async def test_a_state_of_which_nobody_knows_the_position_is_lost(settings: Settings) -> None:
+    """From the beginning of the log on all would be judged a second time, with a state that has seen it."""
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
+    producer.send(Topics.of(settings).signals_state.name, key=b"key", value=b"1", partition=0)
+    producer.close()
+    with pytest.raises(PositionLost, match="holds 1 states, but the group has no position"):
+        await take(settings)
+
+
+class Behind:
+    """Who leads a partition, and learns only now what is on all brokers."""
+
+    def __init__(self, *ends: int) -> None:
+        self.ends = list(ends)
+
+    async def end_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tps[0]: self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]}
+
+
+async def test_a_broker_that_is_behind_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a lease reads is no less than what it has written itself; else the process ends, to try again."""
+    tp, late = TopicPartition("state", 0), Behind(5, 5, 7, 8, 20)
+    await transactions._until_known(late, tp, 7)  # type: ignore[arg-type]
+    assert late.ends == [20]
+    monkeypatch.setattr(transactions, "CATCH_UP_SECONDS", 0.2)
+    with pytest.raises(KafkaTimeoutError, match="still it ends at 5"):
+        await transactions._until_known(Behind(5), tp, 7)  # type: ignore[arg-type]
 
 
 async def test_the_topics_of_a_lane_are_committed_together_and_restored_apart(settings: Settings) -> None:
