@@ -66,8 +66,16 @@ class RawDecoder:
         self._identifiers = IDENTIFIERS[stream]
         self._others = tuple(name for name in self._identifiers if name not in ("id", "source"))
         self._reports = EVENTS[stream] is ReportEvent
+        #: Records that were looked through last and are not decoded yet, with where their clock records are.
+        self._looked: tuple[Sequence[RawRecord], list[int]] | None = None
         #: How many reports so far say in plain words who sent them.
         self.unsealed = 0
+
+    def clock_indices(self, records: Sequence[RawRecord]) -> list[int]:
+        """Where the clock records among these are. Asked before they are decoded, it is looked up only once."""
+        if self._looked is None or self._looked[0] is not records:
+            self._looked = records, clock_indices(records)
+        return self._looked[1]
 
     def clock(self, record: RawRecord) -> Clock | None:
         """The clock record that this is; None where it is something else."""
@@ -113,7 +121,8 @@ class RawDecoder:
         """
         decoded: list[Event | Clock | DeadLetter | None] = []
         first = 0
-        for index in clock_indices(records):
+        indices, self._looked = self.clock_indices(records), None
+        for index in indices:
             decoded += self._decode_events(records[first:index], now)
             decoded.append(clock := self.decode(records[index], now))
             if isinstance(clock, Clock):

@@ -5,8 +5,10 @@ however little it holds, so where events come at a steady rate the number of tra
 one for the lane, not one for each topic.
 
 Two tasks. One takes up chunks in their order and does the work, in memory. The other commits: one transaction for
-all that was worked on while the transaction before was under way. The state in memory may run ahead of what is
-committed: where a commit fails the process ends, and the next lease restores what was committed.
+all that was worked on while the transaction before was under way. Where the lane is behind it waits for more: the
+state of a source is written once for a transaction, which is a third of the work where each event is of another
+source. The state in memory may run ahead of what is committed: where a commit fails the process ends, and the next
+lease restores what was committed.
 
 Nothing escapes either task: it is told to whoever made the pipeline, who must end the process.
 """
@@ -17,6 +19,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -34,6 +37,9 @@ TURN_SECONDS = 0.005
 
 #: Steps of the event loop between two turns: to fetch and to commit takes some dozen, and each would wait for a turn.
 STEPS_BETWEEN = 4
+
+#: Seconds that a transaction waits for its fill, where more than that is known to come: the broker may fall silent.
+FILL_SECONDS = 0.5
 
 #: Offsets that markers of transactions may take between two records as a rule. What is more is looked into: retention
 #: may have deleted what was not read.
@@ -85,9 +91,11 @@ class Room(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Worked:
-    """A chunk whose effects are not committed."""
+    """A chunk whose effects are not committed. Its records are gone: what they led to is enough in memory."""
 
-    chunk: Chunk
+    tp: TP
+    end: int
+    highwater: int
     started: float
     #: Event time that its partition has reached by it.
     clock: float | None
@@ -109,19 +117,21 @@ class Pipeline:
         *,
         together: int,
         limit: Callable[[], int],
+        fill: Callable[[], int],
     ) -> None:
         """A pipeline whose tasks run at once.
 
         `together` is the number of records up to which waiting chunks become one. `limit` says how many records may
-        wait for the work, and as many again, worked on, for the commit before theirs; a chunk more of each may be in
-        memory. `turn` is shared by the pipelines of a process.
+        wait for the work; `fill` for how many, worked on, a transaction waits where the lane is behind, and at which
+        the work waits for the commit before theirs. A chunk more of each may be in memory. `turn` is shared by the
+        pipelines of a process.
         """
         self.number = number
         self.tps = tuple(TP(topic, number) for topic in topics)
         #: Event time of each partition as of the last commit, Unix seconds, and when it last changed (monotonic).
         self.clocks: dict[TP, tuple[float | None, float]] = {}
         self._take, self._room, self._turn, self._failed = take, room, turn, failed
-        self._together, self._limit = together, limit
+        self._together, self._limit, self._fill = together, limit, fill
         self._chunks: deque[Chunk] = deque()
         self._waiting = 0
         self._full = self._closing = self._work_ended = False
@@ -130,6 +140,8 @@ class Pipeline:
         self._worked: list[_Worked] = []
         #: Records that are worked on and wait for the transaction before theirs.
         self._ahead = 0
+        #: Of each partition, the records that the broker had behind the newest chunk.
+        self._left: dict[TP, int] = {}
         self._committing: list[_Worked] = []
         self._changed = asyncio.Event()
         self._lease: Lease | None = None
@@ -146,6 +158,7 @@ class Pipeline:
             return
         self._chunks.append(chunk)
         self._waiting += len(chunk.records)
+        self._left[chunk.tp] = chunk.highwater - chunk.end
         if not self._full and self._waiting >= self._limit():
             self._full = True
             for tp in self.tps:
@@ -190,7 +203,7 @@ class Pipeline:
     async def _work(self) -> None:
         try:
             while True:
-                await self._until(lambda: self._closing or (self._chunks and self._ahead < self._limit()))
+                await self._until(lambda: self._closing or (self._chunks and self._ahead < self._fill()))
                 if self._closing:
                     return
                 self._working_since = time.monotonic()
@@ -291,7 +304,7 @@ class Pipeline:
         if records:
             done = processor.work(records)
             self._positions[tp] = chunk.end
-        self._worked.append(_Worked(chunk, started, processor.clock, done))
+        self._worked.append(_Worked(tp, chunk.end, chunk.highwater, started, processor.clock, done))
         self._ahead += len(chunk.records)
 
     def _look_into_gap(self, tp: TP, position: int) -> None:
@@ -307,18 +320,32 @@ class Pipeline:
             await self._until(lambda: self._worked or self._work_ended)
             if not self._worked:
                 return
+            if self._is_behind:
+                await self._until_filled()
             self._committing, self._worked, self._ahead = self._worked, [], 0
             self._changed.set()
             await self._commit_together(self._committing)
             self._committing = []
 
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the broker has a transaction's fill of a partition that is not yet handed over."""
+        return max(self._left.values()) > self._fill()
+
+    async def _until_filled(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FILL_SECONDS):
+                await self._until(
+                    lambda: self._ahead >= self._fill() or not self._is_behind or self._work_ended
+                )
+
     async def _commit_together(self, several: list[_Worked]) -> None:
         lease = self._lease
         assert lease is not None, "what was worked on had a lease"
-        new = [(worked.chunk, worked.done) for worked in several if worked.done is not None]
+        new = [(worked, worked.done) for worked in several if worked.done is not None]
         if new:
             # Of several chunks of a partition the last one's end is what stays, and the state after it.
-            ends = {TopicPartition(*chunk.tp): chunk.end for chunk, _ in new}
+            ends = {TopicPartition(*worked.tp): worked.end for worked, _ in new}
             effects = new[0][1].effects
             for _, done in new[1:]:
                 effects.extend(done.effects)
@@ -330,8 +357,8 @@ class Pipeline:
                 done.committed()
         now = time.monotonic()
         for worked in several:
-            metrics.CHUNKS.labels(worked.chunk.tp.topic).observe(now - worked.started)
-        for tp, last in {worked.chunk.tp: worked for worked in several}.items():
+            metrics.CHUNKS.labels(worked.tp.topic).observe(now - worked.started)
+        for tp, last in {worked.tp: worked for worked in several}.items():
             self._tell(tp, last, lease.positions[TopicPartition(*tp)], now)
 
     def _tell(self, tp: TP, last: _Worked, position: int, now: float) -> None:
@@ -341,4 +368,4 @@ class Pipeline:
             self.clocks[tp] = last.clock, now
             metrics.CLOCK_SECONDS.labels(*labels).set(last.clock or 0)
             metrics.CLOCK_SEEN.labels(*labels).set_to_current_time()
-        metrics.LAG.labels(*labels).set(max(0, last.chunk.highwater - position))
+        metrics.LAG.labels(*labels).set(max(0, last.highwater - position))

@@ -25,7 +25,7 @@ from alerts.rules.streams import TEXTS
 from alerts.signals import Passed, Signal, Switch
 from streams.atlas import Atlas
 from streams.configuration import Configuration
-from streams.decoding import RawDecoder, RawRecord, clock_indices
+from streams.decoding import RawDecoder, RawRecord
 from streams.occurrences import Counted
 from streams.picturing import SourcePicture
 from streams.routine import Routine
@@ -139,7 +139,7 @@ class Sensing:
     def configurations_needed(self, records: Sequence[RawRecord]) -> list[str]:
         """Hashes of the configurations that these records need, in order."""
         needed = [self.state.config] if self.state.config and self._configuration is None else []
-        clocks = (self._decoder.clock(records[index]) for index in clock_indices(records))
+        clocks = (self._decoder.clock(records[index]) for index in self._decoder.clock_indices(records))
         needed += [clock.config for clock in clocks if clock is not None]
         return list(dict.fromkeys(needed))
 

@@ -38,6 +38,8 @@ EXIT_CRASHED = 70
 STALLED_SECONDS = 30.0
 #: Records that may wait in a process for the work on them, and again for the commit after it, over all its lanes.
 BACKLOG_RECORDS = 32_000
+#: Records that a transaction of a lane waits for where it is behind, if all lanes' backlog leaves room for them.
+FILL_RECORDS = 8_000
 #: Seconds between looks at whether a lost state was made anew.
 LOST_LOOK_SECONDS = 3.0
 #: Milliseconds after which a consumer asks anew which topics and partitions there are. For aiokafka's 300,000 a group
@@ -131,6 +133,7 @@ class Worker:
                 self._crash,
                 together=1 if self.settings.transport == "records" else self.settings.chunk_records,
                 limit=self._share,
+                fill=self._fill,
             )
         pipeline.give(chunk)
 
@@ -138,6 +141,10 @@ class Worker:
         """How many of the records that a process may have in memory a lane may have; of lanes that close only the
         others count."""
         return min(self.settings.chunk_records, BACKLOG_RECORDS // max(1, len(self._pipelines)))
+
+    def _fill(self) -> int:
+        """How many records of a lane make up a transaction where it is behind."""
+        return min(FILL_RECORDS, BACKLOG_RECORDS // max(1, len(self._pipelines)))
 
     async def _take(self, number: int) -> tuple[Lease, Mapping[TP, Processor]]:
         while True:

@@ -57,12 +57,15 @@ class SenseProcessor:
 
     def work(self, records: Sequence[RawRecord]) -> Done:
         outcome = self._sensing.work(records, self._configurations.known)
-        return Done(outcome.effects, lambda: self._count(outcome, records))
+        appended = Counter(map(_timestamp, records))
+        appended.subtract(outcome.clocks_ms)
+        return Done(outcome.effects, lambda: self._count(outcome, appended))
 
     def write_state(self, effects: Effects) -> None:
         self._sensing.write_state(effects)
 
-    def _count(self, out: sensing.Outcome, records: Sequence[RawRecord]) -> None:
+    def _count(self, out: sensing.Outcome, appended: Counter[int]) -> None:
+        """`appended` are the times at which the broker appended the chunk's events, ms since 1970."""
         stream = self._sensing.stream
         metrics.EVENTS.labels(stream).inc(out.events)
         for counter, counts in (
@@ -88,8 +91,6 @@ class SenseProcessor:
         partition = str(self._sensing.partition)
         metrics.MISPLACED.labels(self._sensing.topic, partition).set(self._sensing.misplaced)
         now = time.time()
-        appended = Counter(map(_timestamp, records))
-        appended.subtract(out.clocks_ms)
         metrics.LOCATED_DELAY.observe(
             stream, ((max(0.0, now - moment / 1000), count) for moment, count in appended.items())
         )
@@ -236,6 +237,6 @@ async def _work(build: Callable[[Health], Worker], health: Health) -> None:
     # A chunk makes some ten thousand objects and leaves few behind, all of them reachable. Looking for garbage every
     # 700 objects, as is the default, was a sixth of the work.
     gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(300_000, 20, 50)
     # Faust's objects belong to the running loop: they are made inside it.
     await build(health).run()

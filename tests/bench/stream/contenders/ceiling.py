@@ -1,9 +1,9 @@
 """The functions of the product without Faust: a batched aiokafka loop, a transaction a chunk. The ceiling.
 
 One consumer for all partitions. What it has fetched is judged at once; a lane's commit goes on meanwhile, and what is
-judged until it is done goes into the next one (a lane is the partitions of one number of the four topics). So it does
-what the product's pipelines do, and as they do it takes the records as aiokafka parsed them; it has neither
-rebalancing, nor metrics, nor a way to stop.
+judged until it is done goes into the next one, or as much as makes up a transaction while more is known to come (a lane
+is the partitions of one number of the four topics). So it does what the product's pipelines do, and as they do it takes
+the records as aiokafka parsed them; it has neither rebalancing, nor metrics, nor a way to stop.
 """
 
 from __future__ import annotations
@@ -25,25 +25,27 @@ from streams.sensing import Sensing
 from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
 from streams.transactions import Effects, Lease
-from streams.worker import BACKLOG_RECORDS
+from streams.worker import BACKLOG_RECORDS, FILL_RECORDS
 from tests.bench.stream.ground import topics_for
 
 
 class Lane:
     """The partitions of one number of all streams: their judgement, and the commits that follow it."""
 
-    def __init__(self, lease: Lease, judges: Mapping[TopicPartition, Sensing], limit: int) -> None:
-        self._lease, self._judges, self._limit = lease, judges, limit
+    def __init__(self, lease: Lease, judges: Mapping[TopicPartition, Sensing], fill: int) -> None:
+        self._lease, self._judges, self._fill = lease, judges, fill
         self._effects, self._ends, self._waiting = Effects(), dict[TopicPartition, int](), 0
+        #: Of each partition, the records that the broker had behind the newest ones.
+        self._left = dict[TopicPartition, int]()
         self._commits: asyncio.Task[None] | None = None
 
     @property
     def full(self) -> bool:
         """Whether as much waits for its commit as may."""
-        return self._waiting >= self._limit
+        return self._waiting >= self._fill
 
     async def work(
-        self, tp: TopicPartition, records: Sequence[RawRecord], configurations: Configurations
+        self, tp: TopicPartition, records: Sequence[RawRecord], highwater: int, configurations: Configurations
     ) -> None:
         judge = self._judges[tp]
         for name in judge.configurations_needed(records):
@@ -52,13 +54,16 @@ class Lane:
         self._effects.extend(judge.work(records, configurations.known).effects)
         self._ends[tp] = records[-1].offset + 1
         self._waiting += len(records)
+        self._left[tp] = highwater - self._ends[tp]
+        if not self.full and max(self._left.values()) > self._fill:
+            return
         if self._commits is None or self._commits.done():
             if self._commits is not None:
                 self._commits.result()  # raises where one failed
             self._commits = asyncio.create_task(self._commit())
 
     async def _commit(self) -> None:
-        while self._waiting:
+        while self._waiting and (self.full or max(self._left.values()) <= self._fill):
             effects, ends = self._effects, self._ends
             self._effects, self._ends, self._waiting = Effects(), {}, 0
             for tp in ends:
@@ -70,6 +75,8 @@ async def _take(settings: Settings, topics: Topics, group: str, shelf: Shelf) ->
     atlas = shelf.atlas(installed_registry(settings))
     streams = {topic.name: stream for stream, topic in topics.raw.items()}
     states = {topics.raw[stream].name: topics.raw_state[stream].name for stream in topics.raw}
+
+    fill = min(FILL_RECORDS, BACKLOG_RECORDS // settings.raw_partitions)
 
     async def take(number: int) -> Lane:
         lease = await Lease.take(settings, group, number, states)
@@ -85,7 +92,7 @@ async def _take(settings: Settings, topics: Topics, group: str, shelf: Shelf) ->
             )
             for tp, state in lease.states.items()
         }
-        return Lane(lease, judges, min(settings.chunk_records, BACKLOG_RECORDS // settings.raw_partitions))
+        return Lane(lease, judges, fill)
 
     lanes = await asyncio.gather(*(take(number) for number in range(settings.raw_partitions)))
     return {TopicPartition(topic, number): lane for number, lane in enumerate(lanes) for topic in states}
@@ -107,7 +114,7 @@ async def main() -> None:
     )
     # As the product does: looking for garbage every 700 objects would be a sixth of the work.
     gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(300_000, 20, 50)
     await consumer.start()
     consumer._fetcher._records = FetchedRuns()
     consumer.assign(list(lanes))
@@ -118,7 +125,7 @@ async def main() -> None:
             continue
         for tp, records in records_of(await consumer.getmany(*ready, timeout_ms=20)).items():
             for part in even_parts(records, settings.chunk_records):
-                await lanes[tp].work(tp, part, configurations)
+                await lanes[tp].work(tp, part, consumer.highwater(tp) or 0, configurations)
             # Commits go on between the work on two partitions.
             await asyncio.sleep(0)
 
