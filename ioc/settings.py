@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     session_timeout: float = Field(
         10.0, ge=1, description="How long the broker waits for a silent worker before its partitions move."
     )
-    chunk_records: int = Field(4000, ge=1, description="At most so many records of one partition in a chunk.")
+    chunk_records: int = Field(1000, ge=1, description="At most so many records of one partition in a chunk.")
     transport: Literal["chunks", "records"] = Field(
         "chunks",
         description="How Faust hands records over: in chunks, or one by one (`records`) as it does by itself, with "
