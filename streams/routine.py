@@ -38,7 +38,6 @@ class Known:
         "heard",
         "lat",
         "lon",
-        "name",
         "place",
         "ranges",
         "said",
@@ -49,7 +48,7 @@ class Known:
 
     def __init__(self, source: Source | None, event: Event, state: SourceState) -> None:
         """`event` is one that was handled in full, with the place that the inventory says where it has the source."""
-        self.name, self.state, self.lon, self.lat = event.source, state, event.lon, event.lat
+        self.state, self.lon, self.lat = state, event.lon, event.lat
         #: Whether the inventory has it: then its place is not its events' to say.
         self.fixed = source is not None
         self.simulated, self.datum = (False, None) if source is None else (source.simulated, source.datum)
@@ -204,6 +203,7 @@ class Routine:
         out.effects.records[ending.target].append((ending.key, located))
         if not known.heard:
             self._heard.append(known)
+            self._touched[name] = None
         known.heard += 1
         state.time, state.event = time, event.id
         state.simulated, state.run = event.simulated, event.run
@@ -223,10 +223,9 @@ class Routine:
         return True
 
     def count(self, out: Outcome) -> None:
-        """At a chunk's end: count its routine events, and note their sources."""
+        """At a chunk's end: count its routine events."""
         for known in self._heard:
             out.located[known.ending.outcome] += known.heard
-            self._touched[known.name] = None
             known.heard = 0
         self._heard.clear()
 

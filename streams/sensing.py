@@ -203,9 +203,8 @@ class Sensing:
 
     def write_state(self, effects: Effects) -> None:
         """Add what has changed of the state since the last call, after the chunks that were worked on."""
-        names = sorted(self._touched)
-        self._picture.keep(names, self.sources)
-        self._writer.sources(names, self.sources, effects)
+        self._picture.keep(self._touched, self.sources)
+        self._writer.sources(self._touched, self.sources, effects)
         self._touched.clear()
         self._writer.state(self._sums.take_changes(), effects)
         # Always: a partition with a position but no state at all means that the state's log is gone.

@@ -1,9 +1,9 @@
 """The functions of the product without Faust: a batched aiokafka loop, a transaction a chunk. The ceiling.
 
 One consumer for all partitions. What it has fetched is judged at once; a lane's commit goes on meanwhile, and what is
-judged until it is done goes into the next one, or as much as makes up a transaction while more is known to come (a lane
-is the partitions of one number of the four topics). So it does what the product's pipelines do, and as they do it takes
-the records as aiokafka parsed them; it has neither rebalancing, nor metrics, nor a way to stop.
+judged until it is done goes into the next one, or a transaction's fill while more is known to come (a lane is the
+partitions of one number of the four topics). So it does what the product's pipelines do, and as they do it takes the
+records as aiokafka parsed them; it has neither rebalancing, nor metrics, nor a way to stop.
 """
 
 from __future__ import annotations
