@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiokafka.structs import TopicPartition
 from faust.types import TP
+from prometheus_client import REGISTRY
 
 from streams import pipeline as pipelines
 from streams.chunks import Chunk
@@ -153,3 +154,20 @@ async def test_a_lane_that_is_given_up_commits_what_was_gathered() -> None:
         async with asyncio.timeout(pipelines.FILL_SECONDS):
             await pipeline.close()
         assert lease.commits == [(10, 10)]
+
+
+async def test_what_is_left_and_how_far_time_is_are_told_while_the_lane_is_held() -> None:
+    """Of a lane that another worker has from now on, that worker tells."""
+    async with running() as (pipeline, lease):
+        pipeline.give(chunk(0, highwater=17))
+        await lease.until(10)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert sample("ioc_consumer_lag_records", topic="flood", partition="0") == 7
+        assert pipeline.clocks[FLOOD][0] is None
+        assert sample("ioc_clock_seconds", topic="flood", partition="0") == 0
+    assert sample("ioc_consumer_lag_records", topic="flood", partition="0") is None
+
+
+def sample(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(name, labels)
