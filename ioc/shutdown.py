@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -72,6 +73,21 @@ def end_after(grace_seconds: float, exit_code: int = 1) -> None:
         os._exit(exit_code)
 
     threading.Thread(target=watch, name="ioc-watchdog", daemon=True).start()
+
+
+def when_asked_to_end(grace_seconds: float, tell: Callable[[], None]) -> None:
+    """On SIGTERM or Ctrl-C let the running loop call `tell`, and give this process `grace_seconds` to end by itself.
+
+    Not through the loop's own handlers: they would wait for the work that holds the loop up. From the main thread.
+    """
+    loop = asyncio.get_running_loop()
+
+    def asked(*_: object) -> None:
+        end_after(grace_seconds)
+        loop.call_soon_threadsafe(tell)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, asked)
 
 
 def die_with_parent(signum: signal.Signals = signal.SIGKILL) -> None:

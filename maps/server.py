@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +15,7 @@ from geo.drawing import drawing
 from ioc.health import Health, serve_health
 from ioc.operators import OperatorsFile
 from ioc.settings import Settings
+from ioc.shutdown import when_asked_to_end
 from maps.commands import Desk
 from maps.exposure import require_guarded, server_context
 from maps.feed import Feed
@@ -128,9 +128,7 @@ async def _run(
 ) -> None:
     """Serve the wall; with other boundaries in force it is built anew, and browsers load it again."""
     asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, asked.set)
+    when_asked_to_end(settings.shutdown_grace, asked.set)
     await in_force.look()
     on_listen: Callable[[str, int], None] = partial(
         say_address, scheme="https" if settings.wall_tls_file else "http"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +22,7 @@ from ioc import metrics
 from ioc.errors import UserError
 from ioc.health import Health
 from ioc.settings import Settings
-from ioc.shutdown import end_after
+from ioc.shutdown import when_asked_to_end
 from streams.chunks import Chunk, chunk_topic, use_transport
 from streams.clients import faust_credentials
 from streams.pipeline import Pipeline, Processor
@@ -193,15 +192,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; then let chunks at work commit, and leave the group."""
-        loop = asyncio.get_running_loop()
-
-        def asked(*_: object) -> None:
-            # Not by the loop: it would wait for the work that holds the loop up.
-            end_after(self.settings.shutdown_grace)
-            loop.call_soon_threadsafe(self._stop.set)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, asked)
+        when_asked_to_end(self.settings.shutdown_grace, self._stop.set)
         self.health.check("partitions", False, "joining the group")
         self.app.finalize()
         self.app.in_worker = True

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,7 @@ from ioc.settings import Settings
 from tests import transportkit as kit
 from tests.chaos.load import Load, make_load
 from tests.conftest import Kafka
-from tests.system import System, running, until, wait_until_judged
+from tests.system import System, environment, running, until, wait_until_judged
 
 #: Seconds that everything may take to end.
 END_SECONDS = 10.0
@@ -204,3 +205,37 @@ def test_a_worker_that_does_not_end_is_ended(settings: Settings, workers: kit.Wo
     assert end_all({"worker": worker}) == {"worker": 1}, workers.logs()
     assert "did not end within 8 s" in workers.log("worker")
     assert not kit.numbered(settings)
+
+
+#: A wall whose loop is held up by work that does not come to an end.
+HELD_UP = """
+import time
+import maps.server
+from ioc.settings import load_settings
+
+async def held_up(*_):
+    print("held up", flush=True)
+    time.sleep(60)
+
+maps.server._serve = held_up
+maps.server.run_wall(load_settings())
+"""
+
+
+@pytest.mark.timeout(60)
+def test_a_wall_that_does_not_end_is_ended(settings: Settings) -> None:
+    """As a worker is: what holds its loop up, or a consumer that does not stop, keeps nobody waiting."""
+    wall = subprocess.Popen(
+        [sys.executable, "-c", HELD_UP],
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert wall.stdout is not None
+        assert wall.stdout.readline() == b"held up\n"
+        assert end_all({"wall": wall}) == {"wall": 1}
+        assert wall.stderr is not None
+        assert b"did not end within 8 s" in wall.stderr.read()
+    finally:
+        wall.kill()
