@@ -52,6 +52,11 @@ CLOCK_SILENT_SECONDS = 15.0
 MakeProcessor = Callable[[TopicPartition, Mapping[bytes, bytes]], Processor]
 
 
+def fill_records(lanes: int) -> int:
+    """How many records of a lane make up a transaction where it is behind, in a process with so many lanes."""
+    return min(FILL_RECORDS, BACKLOG_RECORDS // max(1, lanes))
+
+
 class Worker:
     """One process: a Faust app with an agent for each topic."""
 
@@ -132,7 +137,7 @@ class Worker:
                 self._crash,
                 together=1 if self.settings.transport == "records" else self.settings.chunk_records,
                 limit=self._share,
-                fill=self._fill,
+                fill=lambda: fill_records(len(self._pipelines)),
             )
         pipeline.give(chunk)
 
@@ -140,10 +145,6 @@ class Worker:
         """How many of the records that a process may have in memory a lane may have; of lanes that close only the
         others count."""
         return min(self.settings.chunk_records, BACKLOG_RECORDS // max(1, len(self._pipelines)))
-
-    def _fill(self) -> int:
-        """How many records of a lane make up a transaction where it is behind."""
-        return min(FILL_RECORDS, BACKLOG_RECORDS // max(1, len(self._pipelines)))
 
     async def _take(self, number: int) -> tuple[Lease, Mapping[TP, Processor]]:
         while True:

@@ -233,10 +233,17 @@ def _run(settings: Settings, health_port: int, variable: str, build: Callable[[H
     return 0
 
 
-async def _work(build: Callable[[Health], Worker], health: Health) -> None:
-    # A chunk makes some ten thousand objects and leaves few behind, all of them reachable. Looking for garbage every
-    # 700 objects, as is the default, was a sixth of the work.
+def look_for_garbage_rarely() -> None:
+    """Set the collector for work in chunks.
+
+    A chunk makes some ten thousand objects and leaves few behind, all of them reachable. Looking for garbage every 700
+    objects, as is the default, was a sixth of the work.
+    """
     gc.freeze()
     gc.set_threshold(300_000, 20, 50)
+
+
+async def _work(build: Callable[[Health], Worker], health: Health) -> None:
+    look_for_garbage_rarely()
     # Faust's objects belong to the running loop: they are made inside it.
     await build(health).run()

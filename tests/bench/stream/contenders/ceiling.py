@@ -9,7 +9,6 @@ records as aiokafka parsed them; it has neither rebalancing, nor metrics, nor a 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +24,8 @@ from streams.sensing import Sensing
 from streams.shelf import Shelf, installed_registry
 from streams.topics import Topics
 from streams.transactions import Effects, Lease
-from streams.worker import BACKLOG_RECORDS, FILL_RECORDS
+from streams.worker import fill_records
+from streams.workers import look_for_garbage_rarely
 from tests.bench.stream.ground import topics_for
 
 
@@ -44,6 +44,11 @@ class Lane:
         """Whether as much waits for its commit as may."""
         return self._waiting >= self._fill
 
+    @property
+    def _due(self) -> bool:
+        """Whether what waits is to be committed: it is a transaction's fill, or no more is known to come."""
+        return self.full or max(self._left.values()) <= self._fill
+
     async def work(
         self, tp: TopicPartition, records: Sequence[RawRecord], highwater: int, configurations: Configurations
     ) -> None:
@@ -55,7 +60,7 @@ class Lane:
         self._ends[tp] = records[-1].offset + 1
         self._waiting += len(records)
         self._left[tp] = highwater - self._ends[tp]
-        if not self.full and max(self._left.values()) > self._fill:
+        if not self._due:
             return
         if self._commits is None or self._commits.done():
             if self._commits is not None:
@@ -63,7 +68,7 @@ class Lane:
             self._commits = asyncio.create_task(self._commit())
 
     async def _commit(self) -> None:
-        while self._waiting and (self.full or max(self._left.values()) <= self._fill):
+        while self._waiting and self._due:
             effects, ends = self._effects, self._ends
             self._effects, self._ends, self._waiting = Effects(), {}, 0
             for tp in ends:
@@ -76,7 +81,7 @@ async def _take(settings: Settings, topics: Topics, group: str, shelf: Shelf) ->
     streams = {topic.name: stream for stream, topic in topics.raw.items()}
     states = {topics.raw[stream].name: topics.raw_state[stream].name for stream in topics.raw}
 
-    fill = min(FILL_RECORDS, BACKLOG_RECORDS // settings.raw_partitions)
+    fill = fill_records(settings.raw_partitions)
 
     async def take(number: int) -> Lane:
         lease = await Lease.take(settings, group, number, states)
@@ -112,9 +117,7 @@ async def main() -> None:
         fetch_min_bytes=FETCH_AT_ONCE,
         fetch_max_bytes=FETCH_BYTES,
     )
-    # As the product does: looking for garbage every 700 objects would be a sixth of the work.
-    gc.freeze()
-    gc.set_threshold(300_000, 20, 50)
+    look_for_garbage_rarely()  # as the product does
     await consumer.start()
     consumer._fetcher._records = FetchedRuns()
     consumer.assign(list(lanes))
