@@ -236,8 +236,8 @@ def _run(settings: Settings, health_port: int, variable: str, build: Callable[[H
 def look_for_garbage_rarely() -> None:
     """Set the collector for work in chunks.
 
-    A chunk makes some ten thousand objects and leaves few behind, all of them reachable. Looking for garbage every 700
-    objects, as is the default, was a sixth of the work.
+    A chunk makes some ten thousand objects and leaves few behind, all of them reachable. Looking for garbage every
+    700 objects, as is the default, was a sixth of the work.
     """
     gc.freeze()
     gc.set_threshold(300_000, 20, 50)
