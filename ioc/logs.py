@@ -37,7 +37,7 @@ class Sparing(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] not in _LEVELS:
             return True
-        now, key = self._now(), (record.name, str(record.msg))
+        now, key = self._now(), (record.name, record.getMessage())
         since, left_out = self._passed.get(key, (None, 0))
         if since is not None and now - since < self._seconds:
             self._passed[key] = since, left_out + 1

@@ -28,6 +28,7 @@ def test_a_library_says_the_same_once_in_a_while_and_how_often_it_was() -> None:
     assert sparing.filter(record("aiokafka.client", "Unable to update metadata from %s", 1)), (
         "another message"
     )
+    assert sparing.filter(record("aiokafka.client", "Unable connect to node with id %s", 2)), "another broker"
     clock.now += 30.0
     again = record(*attempt)
     assert sparing.filter(again)
