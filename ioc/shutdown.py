@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 # Loaded here, since between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-_asked = threading.Event()
 
 
 class StopSignals:
@@ -29,7 +31,8 @@ class StopSignals:
     def __init__(self, grace: float | None = None) -> None:
         #: Set by the first signal.
         self.asked = threading.Event()
-        self._grace, self._interrupting = grace, False
+        self._grace, self._heard, self._interrupting = grace, False, False
+        self._tell = _from_a_handler(self._on_first)
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, self._on_signal)
 
@@ -38,41 +41,25 @@ class StopSignals:
         """Within, a signal is raised as `KeyboardInterrupt` too: for work that does not look at the event."""
         self._interrupting = True
         try:
-            if self.asked.is_set():
+            if self._heard:
                 raise KeyboardInterrupt
             yield
         finally:
             self._interrupting = False
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        again = self.asked.is_set()
-        self.asked.set()
-        if self._grace is not None:
-            if again and signum == signal.SIGINT:
-                os._exit(128 + signum)
-            end_after(self._grace)
+        again, self._heard = self._heard, True
+        if again and signum == signal.SIGINT and self._grace is not None:
+            os._exit(128 + signum)
+        self._tell()
         if self._interrupting:
             self._interrupting = False
             raise KeyboardInterrupt
 
-
-def end_after(grace_seconds: float, exit_code: int = 1) -> None:
-    """Give this process `grace_seconds` from now to end by itself; then end it at once, without clean-up.
-
-    To be called when the end was asked for, from the handler of SIGTERM or SIGINT. A second call is void.
-    An abrupt end is safe here: what was not committed by then never happened.
-    """
-    if _asked.is_set():
-        return
-    _asked.set()
-
-    def watch() -> None:
-        threading.Event().wait(grace_seconds)
-        sys.stderr.write(f"did not end within {grace_seconds:g} s; ending now\n")
-        sys.stderr.flush()
-        os._exit(exit_code)
-
-    threading.Thread(target=watch, name="ioc-watchdog", daemon=True).start()
+    def _on_first(self) -> None:
+        self.asked.set()
+        if self._grace is not None:
+            _end_after(self._grace)
 
 
 def when_asked_to_end(grace_seconds: float, tell: Callable[[], None]) -> None:
@@ -82,12 +69,42 @@ def when_asked_to_end(grace_seconds: float, tell: Callable[[], None]) -> None:
     """
     loop = asyncio.get_running_loop()
 
-    def asked(*_: object) -> None:
-        end_after(grace_seconds)
-        loop.call_soon_threadsafe(tell)
+    def on_first() -> None:
+        # A loop that has come to its end meanwhile needs telling nothing.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell)
+        _end_after(grace_seconds)
 
+    heard = _from_a_handler(on_first)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, asked)
+        signal.signal(number, lambda *_: heard())
+
+
+def _from_a_handler(act: Callable[[], None]) -> Callable[[], None]:
+    """What a signal's handler is to call for `act`, which runs once, in a thread of its own.
+
+    A handler interrupts the main thread anywhere, also where that has the lock of the very event that is to be set,
+    and would wait for it without end. To put into a `SimpleQueue` takes no lock.
+    """
+    heard: SimpleQueue[None] = SimpleQueue()
+
+    def wait() -> None:
+        heard.get()
+        act()
+
+    threading.Thread(target=wait, name="ioc-signals", daemon=True).start()
+    return partial(heard.put, None)
+
+
+def _end_after(grace_seconds: float) -> None:
+    """End this process `grace_seconds` from now, at once and without clean-up, should it not have ended by itself.
+
+    An abrupt end is safe here: what was not committed by then never happened.
+    """
+    time.sleep(grace_seconds)
+    sys.stderr.write(f"did not end within {grace_seconds:g} s; ending now\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def die_with_parent(signum: signal.Signals = signal.SIGKILL) -> None:
