@@ -23,7 +23,7 @@ run: install ## Run everything on this machine with a recorded day; Ctrl-C ends 
 
 test: $(VENV)/.dev tools ## Run all tests, those on a real broker and in a real browser too
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/unit -n 2 --dist worksteal $(PYTEST_ARGS)
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/integration tests/browser tests/chaos $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pytest tests/integration tests/browser tests/load tests/chaos $(PYTEST_ARGS)
 
 check: lint test ## What must hold before a commit: style, format, types and all tests
 

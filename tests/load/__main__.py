@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -29,6 +30,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from alerts.alert import Alert
 from alerts.signals import Passed
 from ioc.broker import Broker
+from ioc.errors import UserError
 from ioc.logs import configure_logs
 from ioc.ports import LOOPBACK, free_port
 from ioc.settings import Settings, load_settings
@@ -36,6 +38,7 @@ from ioc.shutdown import child_setup
 from streams.admin import ensure_topics
 from streams.topics import Topics
 from tests import wallkit as kit
+from tests.load.account import Account, account
 from tests.system import System, environment, read_all, running, until
 from tests.wallprocess import memory_mb
 
@@ -122,8 +125,23 @@ class Overload:
     acknowledgement: str = ""
 
 
-def rise(writer: Writer, lag: Lag, start: float, seconds: float) -> float:
-    """Raise the rate until the lag grows; the last rate that held."""
+class Every:
+    """Passes on what it is told, but no more often than every so many seconds."""
+
+    def __init__(self, seconds: float, tell: Callable[[int], None]) -> None:
+        self._seconds, self._tell, self._last = seconds, tell, time.monotonic()
+
+    def __call__(self, value: int) -> None:
+        if time.monotonic() - self._last > self._seconds:
+            self._last = time.monotonic()
+            self._tell(value)
+
+
+def rise(writer: Writer, lag: Lag, start: float, most: float, seconds: float) -> float:
+    """Raise the rate until the lag grows, or to `most`; the last rate that held.
+
+    Raises `UserError` where the first is too much.
+    """
     rate, held = start, 0.0
     while True:
         writer.rate(rate)
@@ -133,8 +151,14 @@ def rise(writer: Writer, lag: Lag, start: float, seconds: float) -> float:
         behind = lag()
         say(f"{rate:,.0f} events/s: {first:,} records behind, then {behind:,}")
         if behind > BEHIND * rate and behind > first:
+            if not held:
+                raise UserError(
+                    "the first rate is more than is judged", f"{rate:,.0f}", "give a lower --start"
+                )
             return held
         held, rate = rate, rate * RISE
+        if rate > most:
+            return held
 
 
 def delays(settings: Settings, since_ms: float) -> list[float]:
@@ -254,7 +278,7 @@ def measure(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
         try:
             writer.rate(100)
             until(lambda: read_all(settings, Topics.of(settings).located.name), 60, system.tails)
-            sustained = rise(writer, lag, given.start, given.step)
+            sustained = rise(writer, lag, given.start, given.most, given.step)
             say(f"sustained: {sustained:,.0f} events/s; letting it catch up")
             writer.rate(sustained / 4)
             until(lambda: lag() < sustained, 300, system.tails)
@@ -272,43 +296,23 @@ def measure(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
         say(f"{written:,} events written; {seen.lag[-1]:,} behind, being judged")
         drained = drain(lag, system)
         ended = {name: system.processes[name].poll() for name in WORKERS}
-        located = count(settings, Topics.of(settings).located.name)
-        dead = count(settings, Topics.of(settings).dead_letters.name)
-    return figures(given, sustained, took, seen, written, located, dead, drained, ended)
+        say("all judged; looking what became of each event")
+        became = account(settings, written, Every(10.0, lambda read: say(f"{read:,} read")))
+    return figures(given, sustained, took, seen, written, became, drained, ended)
 
 
 def drain(lag: Lag, system: System) -> float:
     """Wait until all is judged; how many seconds that took."""
     began = time.monotonic()
-    told = began
+    tell = Every(10.0, lambda behind: say(f"{behind:,} behind"))
 
     def is_done() -> bool:
-        nonlocal told
         behind = lag()
-        if time.monotonic() - told > 10:
-            told = time.monotonic()
-            say(f"{behind:,} behind")
+        tell(behind)
         return behind == 0
 
     until(is_done, 1800, system.tails)
     return time.monotonic() - began
-
-
-def count(settings: Settings, topic: str) -> int:
-    """How many committed records a topic has."""
-    with closing(
-        KafkaConsumer(
-            bootstrap_servers=settings.bootstrap, isolation_level="read_committed", enable_auto_commit=False
-        )
-    ) as reader:
-        partitions = [TopicPartition(topic, n) for n in sorted(reader.partitions_for_topic(topic) or ())]
-        reader.assign(partitions)
-        reader.seek_to_beginning(*partitions)
-        ends = reader.end_offsets(partitions)
-        found = 0
-        while any(reader.position(tp) < end for tp, end in ends.items()):
-            found += sum(len(batch) for batch in reader.poll(timeout_ms=500).values())
-        return found
 
 
 def figures(
@@ -317,8 +321,7 @@ def figures(
     took: list[float],
     seen: Overload,
     written: int,
-    located: int,
-    dead: int,
+    became: Account,
     drained: float,
     ended: dict[str, int | None],
 ) -> dict[str, Any]:
@@ -331,8 +334,7 @@ def figures(
         "overload_per_s": round(2 * sustained),
         "overload_s": 60 * given.minutes,
         "written": written,
-        "located": located,
-        "dead": dead,
+        **asdict(became),
         "lag_at_end": seen.lag[-1],
         "drained_s": round(drained, 1),
         "memory_mb": memory,
@@ -343,7 +345,9 @@ def figures(
     found["failed"] = [
         what
         for what, holds in {
-            "nothing is lost": written == located + dead,
+            "nothing is lost": became.lost == 0,
+            "nothing is there twice": became.duplicated == 0,
+            "nothing is a dead letter": became.dead == 0,
             "nobody ended": set(ended.values()) == {None},
             "memory is bounded": all(one["end"] <= GROWTH * one["half"] for one in memory.values()),
             "the wall says that it is behind": seen.oldest_s > 4,
@@ -375,14 +379,21 @@ def main() -> int:
         "--start", type=float, default=4000.0, help="first rate, events a second (default: 4000)"
     )
     parser.add_argument(
+        "--most", type=float, default=math.inf, help="rate up to which it rises (default: until lag grows)"
+    )
+    parser.add_argument(
         "--step", type=float, default=15.0, help="seconds of each rate of the rise (default: 15)"
     )
     parser.add_argument("--sources", type=int, default=10_000, help="of the city (default: 10000)")
     parser.add_argument("--output", type=Path, default=BUILD / "load.json")
     given = parser.parse_args()
     configure_logs()
-    with tempfile.TemporaryDirectory(prefix="ioc-load-") as directory:
-        found = measure(given, Path(directory))
+    try:
+        with tempfile.TemporaryDirectory(prefix="ioc-load-") as directory:
+            found = measure(given, Path(directory))
+    except UserError as error:
+        say(str(error))
+        return 2
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
