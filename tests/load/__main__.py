@@ -187,8 +187,11 @@ def overload(system: System, lag: Lag, seconds: float) -> Overload:
         if asked is None and now - began > seconds / 3 and (alert := _open_alert(system.settings)):
             asked_at, asked = now, _acknowledge(system.settings, alert, seconds)
         if asked is not None and seen.acknowledged_s is None and asked.poll() is not None:
-            seen.acknowledged_s = now - asked_at
             seen.acknowledgement = asked.communicate()[0].strip()
+            if "done" in seen.acknowledgement:
+                seen.acknowledged_s = now - asked_at
+            else:
+                asked = None  # the alert has ended meanwhile: another
     if asked is not None and asked.poll() is None:
         asked.kill()
     return seen
@@ -208,7 +211,7 @@ def _beats(port: int, until_: float) -> Iterator[float]:
 
 
 def _open_alert(settings: Settings) -> str | None:
-    """The latest alert that was raised."""
+    """The latest alert that was raised and has not ended since."""
     decode = msgspec.json.Decoder(Alert).decode
     with closing(
         KafkaConsumer(bootstrap_servers=settings.bootstrap, isolation_level="read_committed")
@@ -217,13 +220,15 @@ def _open_alert(settings: Settings) -> str | None:
         reader.assign([tp])
         end = reader.end_offsets([tp])[tp]
         reader.seek(tp, max(0, end - 500))
-        found = None
+        raised: dict[str, None] = {}
         while reader.position(tp) < end:
             for record in reader.poll(timeout_ms=500).get(tp, ()):
                 alert = decode(record.value)
                 if alert.change == "raised":
-                    found = alert.id
-        return found
+                    raised[alert.id] = None
+                elif alert.state != "open":
+                    raised.pop(alert.id, None)
+        return next(reversed(raised), None)
 
 
 def _acknowledge(settings: Settings, alert: str, seconds: float) -> subprocess.Popen[str]:

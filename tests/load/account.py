@@ -47,6 +47,8 @@ async def _account(settings: Settings, written: int, tell: Callable[[int], None]
                 if not value.startswith(ID):
                     raise ValueError(f"a located event without a number: {value[:80]!r}")
                 number = int(value[len(ID) : value.index(b"-", len(ID))])
+                if number >= written:
+                    raise ValueError(f"a located event that was not written: {value[:80]!r}")
                 times[number] = min(2, times[number] + 1)
             read += len(values)
             tell(read)

@@ -44,14 +44,19 @@ def test_each_event_is_accounted_for(kafka: Kafka) -> None:
 def test_a_short_load_passes(tmp_path: Path) -> None:
     """The real processes take a rate, then twice as much; each event is located once and an operator is heard."""
     output = tmp_path / "load.json"
-    given = ["--start=500", "--most=1000", "--step=2", "--minutes=0.4", "--sources=500", f"--output={output}"]
+    given = [
+        "--start=500",
+        "--most=1000",
+        "--step=2",
+        "--minutes=0.5",
+        "--sources=3000",
+        f"--output={output}",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "tests.load", *given], capture_output=True, text=True, timeout=240
     )
     assert done.returncode in (0, 1), done.stderr
     found = json.loads(output.read_text())
-    assert set(found["failed"]) <= {"the wall says that it is behind", "an acknowledgement comes through"}, (
-        done.stderr
-    )
+    assert set(found["failed"]) <= {"the wall says that it is behind"}, done.stderr + str(found)
     assert found["written"] == found["located"] > 10_000
     assert (found["lost"], found["duplicated"], found["dead"]) == (0, 0, 0)
