@@ -72,13 +72,18 @@ def play(steps: list[tuple], here: Partition) -> list:
             place = {"lon": 105.5 if name == "boat-w" else 106.5, "lat": 10.5} if "boat" in name else {}
             records.append(
                 here.event(
-                    now + offset,
+                    moment(now, offset),
                     name.split("-")[0],
                     **{key: value for key, value in fields.items() if value is not None},
                     **place,
                 )
             )
     return [*records, here.clock(now + 9, config)]
+
+
+def moment(now: float, offset: float) -> float:
+    """Minutes, so exact that what differs is another time in an event as well."""
+    return round(now + offset, 6)
 
 
 def fresh() -> Partition:
@@ -98,7 +103,8 @@ def model(steps: list[tuple]) -> tuple[dict[tuple, dict[str, float]], int]:
             now += step[0]
             continue
         name, offset, rain, level = step
-        id_, time, event = name.split("-")[0], now + offset, f"e{now + offset}"
+        time = moment(now, offset)
+        id_, event = name.split("-")[0], f"e{time}"
         before = last.get(id_)
         if offset < -60 or (before is not None and (event == before[1] or time < before[0])):
             continue
