@@ -101,7 +101,7 @@ CLOCK_SECONDS = Gauge(
 )
 CLOCK_SEEN = Gauge(
     "ioc_clock_seen_seconds",
-    "When the last clock record of a partition was read, Unix seconds.",
+    "When the last clock record of a partition was read, or the partition last waited for slower ones, Unix seconds.",
     ["topic", "partition"],
 )
 TRIMMED = Counter(

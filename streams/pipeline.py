@@ -29,6 +29,7 @@ from faust.types import TP
 from ioc import metrics
 from streams.chunks import Chunk
 from streams.decoding import RawRecord
+from streams.pace import Pace
 from streams.transactions import Effects, Lease
 
 #: Seconds in which a lane begins to work on further chunks in one turn. Each turn costs some steps of the event loop,
@@ -82,13 +83,6 @@ class Processor(Protocol):
 Take = Callable[[int], Awaitable[tuple[Lease, Mapping[TP, Processor]]]]
 
 
-class Room(Protocol):
-    """Who stops and goes on handing over a partition's chunks: Faust's consumer."""
-
-    def on_buffer_full(self, tp: TP) -> None: ...
-    def on_buffer_drop(self, tp: TP) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Worked:
     """A chunk whose effects are not committed. Its records are gone: what they led to is enough in memory."""
@@ -111,7 +105,7 @@ class Pipeline:
         number: int,
         topics: Iterable[str],
         take: Take,
-        room: Room,
+        pace: Pace,
         turn: asyncio.Lock,
         failed: Callable[[str, BaseException], None],
         *,
@@ -123,14 +117,14 @@ class Pipeline:
 
         `together` is the number of records up to which waiting chunks become one. `limit` says how many records may
         wait for the work; `fill` for how many, worked on, a transaction waits where the lane is behind, and at which
-        the work waits for the commit before theirs. A chunk more of each may be in memory. `turn` is shared by the
-        pipelines of a process.
+        the work waits for the commit before theirs. A chunk more of each may be in memory. `pace` and `turn` are
+        shared by the pipelines of a process.
         """
         self.number = number
         self.tps = tuple(TP(topic, number) for topic in topics)
         #: Event time of each partition as of the last commit, Unix seconds, and when it last changed (monotonic).
         self.clocks: dict[TP, tuple[float | None, float]] = {}
-        self._take, self._room, self._turn, self._failed = take, room, turn, failed
+        self._take, self._pace, self._turn, self._failed = take, pace, turn, failed
         self._together, self._limit, self._fill = together, limit, fill
         self._chunks: deque[Chunk] = deque()
         self._waiting = 0
@@ -162,7 +156,7 @@ class Pipeline:
         if not self._full and self._waiting >= self._limit():
             self._full = True
             for tp in self.tps:
-                self._room.on_buffer_full(tp)
+                self._pace.on_buffer_full(tp)
         self._changed.set()
 
     @property
@@ -172,9 +166,17 @@ class Pipeline:
             return worked.started
         return self._working_since
 
+    def waits(self, tp: TP, now: float) -> None:
+        """A partition waits for others, as the pace wants it: that its clock stands is no silence."""
+        if tp in self.clocks:
+            self.clocks[tp] = self.clocks[tp][0], now
+            metrics.CLOCK_SEEN.labels(tp.topic, str(tp.partition)).set_to_current_time()
+
     async def close(self) -> None:
         """Finish and commit what is at work, drop what is not, and give up the lease."""
         self._closing = True
+        for tp in self.tps:
+            self._pace.forget(tp)
         self._changed.set()
         if self._preparing is not None:
             self._preparing.cancel()  # it may wait for something that never comes, and nothing is worked on yet
@@ -292,7 +294,7 @@ class Pipeline:
         if self._full and self._waiting <= self._limit() // 2:
             self._full = False
             for tp in self.tps:
-                self._room.on_buffer_drop(tp)
+                self._pace.on_buffer_drop(tp)
         tp, processor, position = chunk.tp, self._processors[chunk.tp], self._positions[chunk.tp]
         if chunk.follows is not None and chunk.follows > position:
             raise RuntimeError(
@@ -304,6 +306,8 @@ class Pipeline:
         if records:
             done = processor.work(records)
             self._positions[tp] = chunk.end
+            if not self._closing:
+                self._pace.reached(tp, processor.clock, time.monotonic())
         self._worked.append(_Worked(tp, chunk.end, chunk.highwater, started, processor.clock, done))
         self._ahead += len(chunk.records)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import faust
@@ -25,6 +27,7 @@ from ioc.settings import Settings
 from ioc.shutdown import when_asked_to_end
 from streams.chunks import Chunk, chunk_topic, use_transport
 from streams.clients import faust_credentials
+from streams.pace import AHEAD_SECONDS, Pace
 from streams.pipeline import Pipeline, Processor
 from streams.topics import Topic
 from streams.transactions import Lease, PositionLost, standings
@@ -67,8 +70,13 @@ class Worker:
         health: Health,
         topics: Iterable[tuple[Topic, Topic]],
         make: MakeProcessor,
+        *,
+        in_step: bool,
     ) -> None:
-        """`topics` are pairs of a topic to consume and the topic of its state."""
+        """`topics` are pairs of a topic to consume and the topic of its state.
+
+        `in_step` says that partitions that are far ahead in event time wait for the others of the process.
+        """
         self.settings, self.health = settings, health
         self.group = f"{settings.topic_prefix}ioc-{name}"
         self._make = make
@@ -76,9 +84,14 @@ class Worker:
         #: By the number of the lane.
         self._pipelines: dict[int, Pipeline] = {}
         self._turn = asyncio.Lock()
+        self._in_step = in_step
         self._stop = asyncio.Event()
         self._stopping = False
         self.app = self._make_app(name)
+
+    @cached_property
+    def _pace(self) -> Pace:
+        return Pace(self.app.consumer, ahead=AHEAD_SECONDS if self._in_step else math.inf)
 
     def _make_app(self, name: str) -> faust.App:
         settings = self.settings
@@ -132,7 +145,7 @@ class Worker:
                 number,
                 self._state_topics,
                 self._take,
-                self.app.consumer,
+                self._pace,
                 self._turn,
                 self._crash,
                 together=1 if self.settings.transport == "records" else self.settings.chunk_records,
@@ -214,6 +227,10 @@ class Worker:
                 # Faust would stay in the group, with partitions that nobody reads.
                 self._crash("Faust", self.app.crash_reason or RuntimeError("it has crashed"))
             now = time.monotonic()
+            self._pace.look(now)
+            for tp in self._pace.waiting:
+                if (waiting := self._pipelines.get(tp.partition)) is not None:
+                    waiting.waits(tp, now)
             ages = {
                 pipeline: now - since
                 for pipeline in self._pipelines.values()

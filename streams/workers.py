@@ -201,7 +201,7 @@ def run_sense(settings: Settings) -> int:
             return SenseProcessor(partition, configurations, health)
 
         pairs = [(topics.raw[stream], topics.raw_state[stream]) for stream in topics.raw]
-        return Worker("sense", settings, health, pairs, make)
+        return Worker("sense", settings, health, pairs, make, in_step=True)
 
     return _run(settings, settings.sense_health_port, "IOC_SENSE_HEALTH_PORT", build)
 
@@ -220,7 +220,9 @@ def run_correlate(settings: Settings) -> int:
             partition = Correlating(tp.partition, topics, restored, history_hours=settings.history_hours)
             return CorrelateProcessor(partition, province, configurations, health)
 
-        return Worker("correlate", settings, health, [(topics.signals, topics.signals_state)], make)
+        # A partition is a province: what one does is nothing to another.
+        pairs = [(topics.signals, topics.signals_state)]
+        return Worker("correlate", settings, health, pairs, make, in_step=False)
 
     return _run(settings, settings.correlate_health_port, "IOC_CORRELATE_HEALTH_PORT", build)
 

@@ -191,7 +191,12 @@ async def main() -> None:
     health = Health()
     with serve_health(health, settings.host, settings.sense_health_port):
         await worker.Worker(
-            "numbering", settings, health, pairs, lambda tp, state: Numbering(tp, topics, state, gate)
+            "numbering",
+            settings,
+            health,
+            pairs,
+            lambda tp, state: Numbering(tp, topics, state, gate),
+            in_step=True,
         ).run()
 
 

@@ -1,9 +1,11 @@
 """More than the product can judge: what it sustains, and what becomes of twice as much.
 
 The real processes on a real broker, one of each. The rate rises until the lag grows; at the last rate that held, the
-delay from the broker's append of a clock record to what came of it is measured. Then twice that rate for some
-minutes: nothing may be lost, memory must stay bounded, the wall must say that what it shows is old, and an operator's
-acknowledgement must come through. Exit status 1 where one of these does not hold. Figures go to build/load.json.
+delay from the broker's append of a clock record to what came of it is measured. So it is at a quarter of that rate,
+and there again while one source sends thousands of events a second: what exceeds its quota is not judged, and nobody
+is judged later. Then twice the rate that held for some minutes: nothing may be lost, memory must stay bounded, the
+wall must say that what it shows is old, and an operator's acknowledgement must come through. Exit status 1 where one
+of these does not hold. Figures go to build/load.json.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from urllib.request import urlopen
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
-from alerts.alert import Alert
 from alerts.signals import Passed
 from ioc.broker import Broker
 from ioc.errors import UserError
@@ -38,8 +40,8 @@ from ioc.shutdown import child_setup
 from streams.admin import ensure_topics
 from streams.topics import Topics
 from tests import wallkit as kit
-from tests.load.account import Account, account
-from tests.system import System, environment, read_all, running, until
+from tests.load.account import LASTING, Account, account
+from tests.system import Sources, System, alert_changes, environment, read_all, running, until
 from tests.wallprocess import memory_mb
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -48,6 +50,8 @@ WORKERS = ("sense", "correlate", "wall")
 BEHIND, RISE = 2.0, 1.4
 #: The clock writes in transactions: behind its last record in a partition stands a marker, which nobody processes.
 MARKER = 1
+#: What a city's sources may be told later, in seconds, while one of them has gone mad: a beat of the clock.
+LATER = 1.0
 #: Memory of a worker under overload may grow by so much over the second half, beyond what it was at the half.
 GROWTH = 1.25
 
@@ -72,8 +76,9 @@ class Writer:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n", "the writer did not begin"
 
-    def rate(self, rate: float) -> None:
-        self._tell(f"{rate}\n")
+    def rate(self, rate: float, mad: float = 0.0) -> None:
+        """So many events a second of the city from now on, and of one source that has gone mad."""
+        self._tell(f"{rate} {mad}\n")
 
     def end(self) -> int:
         """Stop; how many events were written."""
@@ -125,6 +130,30 @@ class Overload:
     acknowledgement: str = ""
 
 
+@dataclass(frozen=True)
+class Mad:
+    """What one mad source does to the others."""
+
+    per_s: float
+    #: Delays without it and with it, in seconds.
+    calm: list[float]
+    took: list[float]
+    unjudged: int
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return {
+            "per_s": round(self.per_s),
+            "unjudged": self.unjudged,
+            "delay_without_s": _cuts(self.calm),
+            "delay_s": _cuts(self.took),
+        }
+
+    @property
+    def delays_nobody(self) -> bool:
+        return _cuts(self.took)["p99"] <= _cuts(self.calm)["p99"] + LATER
+
+
 class Every:
     """Passes on what it is told, but no more often than every so many seconds."""
 
@@ -161,8 +190,14 @@ def rise(writer: Writer, lag: Lag, start: float, most: float, seconds: float) ->
             return held
 
 
-def delays(settings: Settings, since_ms: float) -> list[float]:
-    """Seconds from the append of each clock record to that of what sense told of it."""
+def delays(settings: Settings, seconds: float) -> list[float]:
+    """Seconds from the append of each clock record to that of what sense told of it.
+
+    Of clock records of so many seconds, once the rate has held for a third of that.
+    """
+    time.sleep(seconds / 3)
+    since_ms = 1000 * time.time()
+    time.sleep(seconds)
     found = []
     for record in read_all(settings, Topics.of(settings).signals.name):
         if record.timestamp >= since_ms and b'"kind":"passed"' in record.value:
@@ -172,26 +207,36 @@ def delays(settings: Settings, since_ms: float) -> list[float]:
     return found
 
 
-def overload(system: System, lag: Lag, seconds: float) -> Overload:
+def unjudged(settings: Settings) -> int:
+    """How many events were kept and not judged because their source had said enough."""
+    with urlopen(f"http://{LOOPBACK}:{settings.sense_health_port}/metrics", timeout=5) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    return int(
+        sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "ioc_events_unjudged_total" and sample.labels["reason"] == "quota"
+        )
+    )
+
+
+def overload(system: System, lag: Lag, alert: str, seconds: float) -> Overload:
     """Watch for so long; a third of the way on, an operator acknowledges."""
     seen, began = Overload(), time.monotonic()
-    beats = _beats(system.settings.wall_port, began + seconds)
     asked: subprocess.Popen[str] | None = None
     asked_at = 0.0
-    for age in beats:
+    for age in _beats(system.settings.wall_port, began + seconds):
         now = time.monotonic()
         seen.oldest_s = max(seen.oldest_s, age)
         for name in WORKERS:
             seen.memory[name].append(memory_mb(system.processes[name].pid))
         seen.lag.append(lag())
-        if asked is None and now - began > seconds / 3 and (alert := _open_alert(system.settings)):
+        if asked is None and now - began > seconds / 3:
             asked_at, asked = now, _acknowledge(system.settings, alert, seconds)
         if asked is not None and seen.acknowledged_s is None and asked.poll() is not None:
+            seen.acknowledged_s = now - asked_at
             seen.acknowledgement = asked.communicate()[0].strip()
-            if "done" in seen.acknowledgement:
-                seen.acknowledged_s = now - asked_at
-            else:
-                asked = None  # the alert has ended meanwhile: another
     if asked is not None and asked.poll() is None:
         asked.kill()
     return seen
@@ -210,25 +255,16 @@ def _beats(port: int, until_: float) -> Iterator[float]:
                 yield json.loads(line[6:]).get("silence_s") or 0.0
 
 
-def _open_alert(settings: Settings) -> str | None:
-    """The latest alert that was raised and has not ended since."""
-    decode = msgspec.json.Decoder(Alert).decode
-    with closing(
-        KafkaConsumer(bootstrap_servers=settings.bootstrap, isolation_level="read_committed")
-    ) as reader:
-        tp = TopicPartition(Topics.of(settings).alert_changes.name, 0)
-        reader.assign([tp])
-        end = reader.end_offsets([tp])[tp]
-        reader.seek(tp, max(0, end - 500))
-        raised: dict[str, None] = {}
-        while reader.position(tp) < end:
-            for record in reader.poll(timeout_ms=500).get(tp, ()):
-                alert = decode(record.value)
-                if alert.change == "raised":
-                    raised[alert.id] = None
-                elif alert.state != "open":
-                    raised.pop(alert.id, None)
-        return next(reversed(raised), None)
+def lasting_alert(system: System) -> str:
+    """The id of an alert that nothing ends: of a gauge that says nothing more."""
+    settings = system.settings
+    with closing(Sources(settings)) as sources:
+        sources.say(LASTING, 0.35)
+    return until(
+        lambda: next((one.id for one in alert_changes(settings) if one.subject == LASTING), None),
+        60,
+        system.tails,
+    )
 
 
 def _acknowledge(settings: Settings, alert: str, seconds: float) -> subprocess.Popen[str]:
@@ -283,18 +319,22 @@ def measure(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
         try:
             writer.rate(100)
             until(lambda: read_all(settings, Topics.of(settings).located.name), 60, system.tails)
+            alert = lasting_alert(system)
             sustained = rise(writer, lag, given.start, given.most, given.step)
             say(f"sustained: {sustained:,.0f} events/s; letting it catch up")
             writer.rate(sustained / 4)
             until(lambda: lag() < sustained, 300, system.tails)
             writer.rate(sustained)
-            time.sleep(5)
-            since = 1000 * time.time()
-            time.sleep(given.step)
-            took = delays(settings, since)
+            took = delays(settings, given.step)
+            writer.rate(sustained / 4)
+            calm = delays(settings, given.step)
+            say(f"one source sends {given.mad:,.0f} events/s")
+            writer.rate(sustained / 4, given.mad)
+            until(lambda: unjudged(settings) or None, 60, system.tails)
+            mad = Mad(given.mad, calm, delays(settings, given.step), unjudged(settings))
             say(f"twice as much for {given.minutes:g} min")
             writer.rate(2 * sustained)
-            seen = overload(system, lag, 60 * given.minutes)
+            seen = overload(system, lag, alert, 60 * given.minutes)
             written = writer.end()
         finally:
             writer.kill()
@@ -303,7 +343,7 @@ def measure(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
         ended = {name: system.processes[name].poll() for name in WORKERS}
         say("all judged; looking what became of each event")
         became = account(settings, written, Every(10.0, lambda read: say(f"{read:,} read")))
-    return figures(given, sustained, took, seen, written, became, drained, ended)
+    return figures(given, sustained, took, mad, seen, written, became, drained, ended)
 
 
 def drain(lag: Lag, system: System) -> float:
@@ -324,18 +364,19 @@ def figures(
     given: argparse.Namespace,
     sustained: float,
     took: list[float],
+    mad: Mad,
     seen: Overload,
     written: int,
     became: Account,
     drained: float,
     ended: dict[str, int | None],
 ) -> dict[str, Any]:
-    cuts = statistics.quantiles(took, n=100) if len(took) > 1 else [0.0] * 99
     memory = {name: _memory(found) for name, found in seen.memory.items() if found}
     found: dict[str, Any] = {
         "machine": platform.platform(),
         "sustained_per_s": round(sustained),
-        "delay_s": {"p50": round(cuts[49], 3), "p95": round(cuts[94], 3), "p99": round(cuts[98], 3)},
+        "delay_s": _cuts(took),
+        "mad_source": mad.figures,
         "overload_per_s": round(2 * sustained),
         "overload_s": 60 * given.minutes,
         "written": written,
@@ -355,12 +396,18 @@ def figures(
             "nothing is a dead letter": became.dead == 0,
             "nobody ended": set(ended.values()) == {None},
             "memory is bounded": all(one["end"] <= GROWTH * one["half"] for one in memory.values()),
+            "a mad source delays nobody": mad.delays_nobody,
             "the wall says that it is behind": seen.oldest_s > 4,
             "an acknowledgement comes through": "done" in seen.acknowledgement,
         }.items()
         if not holds
     ]
     return found
+
+
+def _cuts(took: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(took, n=100)
+    return {f"p{percent}": round(cuts[percent - 1], 3) for percent in (50, 95, 99)}
 
 
 def _memory(found: list[float]) -> dict[str, int]:
@@ -388,6 +435,9 @@ def main() -> int:
     )
     parser.add_argument(
         "--step", type=float, default=15.0, help="seconds of each rate of the rise (default: 15)"
+    )
+    parser.add_argument(
+        "--mad", type=float, default=10_000.0, help="events a second of the mad source (default: 10000)"
     )
     parser.add_argument("--sources", type=int, default=10_000, help="of the city (default: 10000)")
     parser.add_argument("--output", type=Path, default=BUILD / "load.json")

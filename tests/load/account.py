@@ -16,6 +16,10 @@ from streams.topics import Topic, Topics
 #: An event's id is its number in the load, a hyphen, and what the city calls it; a located event begins with it.
 ID = b'{"id":"'
 
+#: The one source beside the city's. Its alert stays open, for an operator to acknowledge.
+LASTING = "lasting"
+_OF_LASTING = ID + LASTING.encode()
+
 
 @dataclass(frozen=True)
 class Account:
@@ -44,6 +48,8 @@ async def _account(settings: Settings, written: int, tell: Callable[[int], None]
     async with _values(settings, topics.located) as batches:
         async for values in batches:
             for value in values:
+                if value.startswith(_OF_LASTING):
+                    continue
                 if not value.startswith(ID):
                     raise ValueError(f"a located event without a number: {value[:80]!r}")
                 number = int(value[len(ID) : value.index(b"-", len(ID))])

@@ -48,6 +48,7 @@ def test_a_short_load_passes(tmp_path: Path) -> None:
         "--start=500",
         "--most=1000",
         "--step=2",
+        "--mad=5000",
         "--minutes=0.5",
         "--sources=3000",
         f"--output={output}",
@@ -59,4 +60,5 @@ def test_a_short_load_passes(tmp_path: Path) -> None:
     found = json.loads(output.read_text())
     assert set(found["failed"]) <= {"the wall says that it is behind"}, done.stderr + str(found)
     assert found["written"] == found["located"] > 10_000
+    assert found["mad_source"]["unjudged"] > 0
     assert (found["lost"], found["duplicated"], found["dead"]) == (0, 0, 0)

@@ -1,7 +1,8 @@
 """Writes live events of a city at a rate that may change: `python -m tests.load.write`, a process of its own.
 
-Each line of standard input is a rate in events a second, which holds at once; an empty one ends it. Then it prints
-how many events it has written. What it cannot write in time it writes late: it never leaves any out.
+Each line of standard input is the city's rate in events a second, and that of one source of it gone mad, which hold
+at once; an empty one ends it. Then it prints how many events it has written. What it cannot write in time it writes
+late: it never leaves any out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
@@ -48,30 +49,44 @@ def forms(sources: int) -> list[Form]:
     return made
 
 
+class Due:
+    """The events of one writer, over and over; of a fraction of one the rest is owed."""
+
+    def __init__(self, forms: Sequence[Form]) -> None:
+        self._forms, self._owed = itertools.cycle(forms), 0.0
+
+    def take(self, count: float) -> Iterator[Form]:
+        """The next so many."""
+        self._owed += count
+        whole = int(self._owed)
+        self._owed -= whole
+        return itertools.islice(self._forms, whole)
+
+
 async def write(rates: Rates, sources: int) -> int:
     """Write until the rates end; how many events it was."""
     settings = load_settings()
     producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, max_batch_size=900_000, acks="all")
     await producer.start()
-    endless: Iterator[tuple[int, Form]] = enumerate(itertools.cycle(forms(sources)))
+    city = forms(sources)
+    mad = [form for form in city if form[:3] == city[0][:3]]
+    those = (Due(city), Due(mad))
     print("ready", flush=True)
     written, due = 0, time.monotonic()
-    owed = 0.0
     try:
-        while (rate := rates.now) is not None:
+        while (now := rates.now) is not None:
             due += TICK
-            owed += rate * TICK
-            count, owed = int(owed), owed % 1
             stamp = datetime.now(UTC).isoformat(timespec="milliseconds").encode()
             batches: dict[tuple[str, int], object] = {}
-            for number, (topic, partition, key, before, after) in itertools.islice(endless, count):
+            events = [form for one, rate in zip(those, now, strict=True) for form in one.take(rate * TICK)]
+            for number, (topic, partition, key, before, after) in enumerate(events, written):
                 batch = batches.get((topic, partition))
                 if batch is None:
                     batch = batches[topic, partition] = producer.create_batch()
                 value = b'{"id":"%d-%s%s%s' % (number, before, stamp, after)
                 appended = batch.append(key=key, value=value, timestamp=None)  # type: ignore[attr-defined]
                 assert appended is not None, "a tick's batch is full"
-            written += count
+            written += len(events)
             for (topic, partition), batch in batches.items():
                 batch.close()  # type: ignore[attr-defined]
                 await producer.send_batch(batch, topic, partition=partition)
@@ -83,17 +98,18 @@ async def write(rates: Rates, sources: int) -> int:
 
 
 class Rates(threading.Thread):
-    """The rate of the last line that was read; None once there are no more."""
+    """The rates of the last line that was read; None once there are no more."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.now: float | None = 0.0
+        self.now: tuple[float, float] | None = (0.0, 0.0)
 
     def run(self) -> None:
         for line in sys.stdin:
             if not line.strip():
                 break
-            self.now = float(line)
+            city, mad = line.split()
+            self.now = float(city), float(mad)
         self.now = None
 
 

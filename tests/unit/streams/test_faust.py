@@ -26,7 +26,7 @@ def made(tmp_path: Path, **settings: object) -> Worker:
     given = load_settings(bootstrap_servers="127.0.0.1:1", state_dir=tmp_path, **settings)
     topics = Topics.of(given)
     pairs = [(topics.raw[stream], topics.raw_state[stream]) for stream in topics.raw]
-    return Worker("sense", given, Health(), pairs, none_made)
+    return Worker("sense", given, Health(), pairs, none_made, in_step=True)
 
 
 async def test_an_agent_for_each_topic_that_works_alone(tmp_path: Path) -> None:

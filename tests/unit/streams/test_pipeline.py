@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from streams import pipeline as pipelines
 from streams.chunks import Chunk
 from streams.decoding import RawRecord
+from streams.pace import Pace
 from streams.pipeline import Done, Pipeline, Processor
 from streams.transactions import Effects, Lease
 
@@ -86,7 +87,15 @@ async def running() -> AsyncIterator[tuple[Pipeline, Committed]]:
 
     room: Any = SimpleNamespace(on_buffer_full=lambda tp: None, on_buffer_drop=lambda tp: None)
     pipeline = Pipeline(
-        0, ["flood"], take, room, asyncio.Lock(), failed, together=10, limit=lambda: 50, fill=lambda: FILL
+        0,
+        ["flood"],
+        take,
+        Pace(room),
+        asyncio.Lock(),
+        failed,
+        together=10,
+        limit=lambda: 50,
+        fill=lambda: FILL,
     )
     try:
         yield pipeline, lease
