@@ -81,8 +81,43 @@ class _ChunkCodec(codecs.Codec):
 codecs.register("chunk", _ChunkCodec())
 
 
-class _ConsumerThread(driver.AIOKafkaConsumerThread):
+class Only:
+    """The partitions that may be read, as they are at the moment.
+
+    Never false: of no partition aiokafka would hand over all. A set that was not empty when the fetch began may be so
+    by the time the broker answers.
+    """
+
+    def __init__(self, active: set[TP]) -> None:
+        self._active = active
+
+    def __contains__(self, tp: object) -> bool:
+        return tp in self._active
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that fetches, with what Faust ties to its own exactly-once mode or to a constant."""
+
+    def look_again(self) -> None:
+        """A partition may be read again: what was fetched of it may be what a fetch under way waits for."""
+        if (consumer := self._consumer) is not None:
+            with suppress(RuntimeError):  # the thread has ended
+                self.thread_loop.call_soon_threadsafe(self.wake, consumer._fetcher)
+
+    @staticmethod
+    def wake(fetcher: Any) -> None:
+        """Let what waits in a fetcher for records look at what it has."""
+        for waiter in fetcher._fetch_waiters:
+            fetcher._notify(waiter)
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        return await super()._fetch_records(consumer, Only(active_partitions), timeout, max_records)
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -94,7 +129,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
 
-class _ChunkThread(_ConsumerThread):
+class _ChunkThread(ConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         # Nothing is assigned yet, so nothing was fetched.
@@ -115,7 +150,7 @@ class _ChunkThread(_ConsumerThread):
 class _Consumer(driver.Consumer):
     """What both ways of reading have in common."""
 
-    Thread: type[_ConsumerThread] = _ConsumerThread
+    Thread: type[ConsumerThread] = ConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -185,6 +220,7 @@ class _Consumer(driver.Consumer):
     def on_buffer_drop(self, tp: TP) -> None:
         super().on_buffer_drop(tp)
         self._room.set()
+        self._thread.look_again()
 
     def resume_flow(self) -> None:
         super().resume_flow()
