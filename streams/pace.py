@@ -15,8 +15,9 @@ from faust.types import TP
 #: Seconds of event time that a partition may be ahead of the slowest one. More than one chunk of a live stream has.
 AHEAD_SECONDS = 30.0
 
-#: Seconds without an advance of its clock after which nobody waits for a partition: its broker may be gone.
-STANDS_SECONDS = 5.0
+#: Seconds without an advance of its clock after which nobody waits for a partition: its broker may be gone. Where far
+#: too much comes in there are many events between two clock records.
+STANDS_SECONDS = 15.0
 
 
 class Room(Protocol):
