@@ -13,6 +13,10 @@ class Agenda:
         self._due: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
 
+    def __len__(self) -> int:
+        """How many keys fall due."""
+        return len(self._due)
+
     def set(self, key: str, due: datetime | None) -> None:
         """Let a key fall due at a moment; None: not at all."""
         if due is None:
@@ -31,7 +35,12 @@ class Agenda:
         """Remove what falls due at or before a moment; its keys in the order of moment and key."""
         taken = []
         while (moment := self.next()) is not None and moment <= due:
-            key = heapq.heappop(self._heap)[1]
-            del self._due[key]
-            taken.append(key)
+            taken.append(self.pop())
         return taken
+
+    def pop(self) -> str:
+        """Remove what falls due first; its key. Raises `IndexError` where nothing falls due."""
+        self.next()
+        key = heapq.heappop(self._heap)[1]
+        del self._due[key]
+        return key

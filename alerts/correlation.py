@@ -37,6 +37,9 @@ from alerts.storms.suppression import Suppression
 
 #: How long after its end an alert can still be commented on, in event time; then it is forgotten here.
 KEPT_AFTER_END = timedelta(days=3)
+#: How many ended alerts are kept at most; then those that ended first are forgotten sooner, so that a flood of alarms
+#: does not fill the memory. It takes more than forty in ten minutes for three days, which nobody reads.
+ENDED_MOST = 20_000
 #: How long a command's id is remembered, so that one that is sent again is done once.
 COMMANDS_KEPT = timedelta(days=1)
 
@@ -88,6 +91,8 @@ class Correlation:
         #: Id of the alert whose condition stands, by rule and subject.
         self._standing: dict[tuple[str, str], str] = {}
         self._open: set[str] = set()
+        #: When each ended alert ended.
+        self._ended = Agenda()
         #: Due times of alerts: the end of a shelf, the next escalation, or being forgotten.
         self._agenda = Agenda()
         self._effects = Effects()
@@ -159,6 +164,8 @@ class Correlation:
         """Take the next record; `now` is its order, or for a command that comes later the time that has passed."""
         self.pass_time(now)
         now = self._reach(now)
+        while len(self._ended) > ENDED_MOST:
+            self._forget(self._ended.pop())
         match item:
             case Signal():
                 self._signal(item)
@@ -289,6 +296,7 @@ class Correlation:
             self._open.add(alert.id)
         else:
             self._open.discard(alert.id)
+        self._ended.set(alert.id, None if alert.open or alert.condition_stands else alert.time)
         self._schedule(alert)
 
     def _resuppress(self, now: datetime) -> None:
@@ -336,8 +344,7 @@ class Correlation:
             return
         alert = self.alerts[id_]
         if not alert.open:
-            self.alerts.pop(id_)
-            self._effects.forgotten.append(id_)
+            self._forget(id_)
             return
         after: Callable[[Alert, datetime], Alert | None] = (
             lifecycle.shelf_ended if alert.shelved_until is not None else lifecycle.overdue
@@ -345,6 +352,12 @@ class Correlation:
         new = after(alert, now)
         if new is not None:
             self._publish(new, now)
+
+    def _forget(self, id_: str) -> None:
+        self.alerts.pop(id_)
+        self._ended.set(id_, None)
+        self._agenda.set(f"alert|{id_}", None)
+        self._effects.forgotten.append(id_)
 
     def _use(self, policy: Policy) -> None:
         self.policy = policy

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from alerts import correlation
 from alerts.agencies.messages import AgencyAlert
 from alerts.alert import Alert
 from alerts.commands import Command, Opening
@@ -297,19 +298,42 @@ def test_an_ended_alert_can_be_commented_on_and_is_forgotten_later(later: float)
     assert here.passed(2 + kept).forgotten == [ended.id]
 
 
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_of_too_many_ended_alerts_those_that_ended_first_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch, is_restored: bool
+) -> None:
+    """With the next record, however often the state is restored; those that stand open are kept."""
+    monkeypatch.setattr(correlation, "ENDED_MOST", 3)
+    here = Here()
+    written: dict[bytes, bytes] = {}
+    ids = [here.signal(number / 10, "severe", f"g-{number}", "dyke").changes[0][0].id for number in range(6)]
+    forgotten = []
+    for minute, number in ((1, 4), (2, 2), (3, 0), (4, 3), (5, 1)):
+        forgotten += here.signal(minute, None, f"g-{number}", "dyke").forgotten
+        if is_restored:
+            keep_state(here, written)
+            here.correlation = Correlation()
+            here.correlation.restore(written, here.policy, "")
+    assert forgotten == [ids[4]]
+    assert here.signal(6, "severe", "g-5", "dyke").forgotten == [ids[2]]
+    assert set(here.correlation.alerts) == {ids[0], ids[3], ids[1], ids[5]}
+    assert here.passed(5 + KEPT_AFTER_END / timedelta(minutes=1)).forgotten == [ids[0], ids[3], ids[1]]
+
+
+def keep_state(here: Here, written: dict[bytes, bytes]) -> None:
+    """Write what has changed of the state, as the log of the state would have it."""
+    for key, value in here.correlation.tables.take_changes():
+        if value is None:
+            written.pop(key, None)
+        else:
+            written[key] = value
+
+
 def test_the_state_restored_goes_on_as_if_nothing_had_happened() -> None:
     """The tables hold all: what falls due after a restart is what would have fallen due without one."""
     one, other = Here(maintenance=maintenance(at(7), at(9))), Here(maintenance=maintenance(at(7), at(9)))
     written: dict[bytes, bytes] = {}
-
-    def keep(here: Here) -> None:
-        for key, value in here.correlation.tables.take_changes():
-            if value is None:
-                written.pop(key, None)
-            else:
-                written[key] = value
-
-    keep(other)
+    keep_state(other, written)
     for step in range(12):
         for here in (one, other):
             if step < 5:
@@ -318,7 +342,7 @@ def test_the_state_restored_goes_on_as_if_nothing_had_happened() -> None:
             if here is one:
                 expected = told(effects)
         assert told(effects) == expected
-        keep(other)
+        keep_state(other, written)
         fresh = Correlation()
         fresh.restore(written, other.policy, "")
         assert list(fresh.tables.take_changes()) == [], "a restoration changes nothing"
