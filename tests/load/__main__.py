@@ -327,6 +327,7 @@ def measure(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
             writer.rate(sustained)
             took = delays(settings, given.step)
             writer.rate(sustained / 4)
+            until(lambda: lag() < sustained / 8, 60, system.tails)
             calm = delays(settings, given.step)
             say(f"one source sends {given.mad:,.0f} events/s")
             writer.rate(sustained / 4, given.mad)
