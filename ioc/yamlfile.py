@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, time, timedelta
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, Union, get_args, get_origin
 
@@ -355,6 +356,12 @@ def _plain(data: Any, kind: Any) -> Any:
     return kind
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Evaluating a structure's annotations takes longer than finding what is wrong with one."""
+    return msgspec.structs.fields(kind)
+
+
 def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
@@ -362,7 +369,7 @@ def _is_struct(kind: Any) -> bool:
 def _parts(data: Any, kind: Any) -> Iterator[tuple[Any, Any, str | int]]:
     """The parts of a structure with the types that they must have."""
     if _is_struct(kind) and isinstance(data, dict):
-        for field in msgspec.structs.fields(kind):
+        for field in _fields(kind):
             if field.encode_name in data:
                 yield data[field.encode_name], field.type, field.encode_name
     elif get_origin(kind) is dict and isinstance(data, dict):
@@ -376,7 +383,7 @@ def _parts(data: Any, kind: Any) -> Iterator[tuple[Any, Any, str | int]]:
 def _misfit_keys(data: Any, kind: Any) -> Iterator[str]:
     if not (_is_struct(kind) and isinstance(data, dict)):
         return
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = {field.encode_name: field for field in _fields(kind)}
     config = kind.__struct_config__
     if config.forbid_unknown_fields:
         for key in data:

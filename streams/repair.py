@@ -171,7 +171,11 @@ def verdict(
     marked = bool(clock.run) and not event.simulated
     if marked:
         # Under a replay's clock nothing is real, and all that comes of it must say so.
-        value = with_fields(stream, value, [("simulated", "true"), ("run", _encode(clock.run).decode())])
+        try:
+            value = with_fields(stream, value, [("simulated", "true"), ("run", _encode(clock.run).decode())])
+        except Unrepairable as problem:
+            # The decoder does not look into names that it does not know; they may be no text.
+            return Refused("unrepairable", str(problem))
     return Ready(key, value, partition, repaired, late=age if age > late_bound else None, marked=marked)
 
 

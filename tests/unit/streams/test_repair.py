@@ -146,6 +146,15 @@ def test_under_a_replays_clock_a_record_is_marked_as_simulated() -> None:
     assert (again.value, again.marked) == (own, False)
 
 
+def test_what_cannot_be_marked_is_refused() -> None:
+    """A name that no schema knows may be no text: an event all the same, but no object that can be written anew."""
+    odd = event()[:-1] + b', "\xdd\xdd": 1}'
+    assert isinstance(judged(odd), Ready)
+    said = judged(odd, clocks=dict.fromkeys(range(4), Clock(clock=NOW, config="c", run="r")))
+    assert isinstance(said, Refused)
+    assert said.reason == "unrepairable"
+
+
 @pytest.mark.parametrize(
     ("key", "repaired", "expected"),
     [
