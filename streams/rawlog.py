@@ -86,7 +86,12 @@ class RawLog:
 
         Raises `Unanswered`.
         """
-        return self.within(self._read_last_clock)
+        found = [clock for clock in self.last_clocks().values() if clock is not None]
+        return max(found, key=lambda clock: clock.clock, default=None)
+
+    def last_clocks(self) -> dict[tuple[str, int], Clock | None]:
+        """The last committed clock record of each raw partition. Raises `Unanswered`."""
+        return self.within(self._read_last_clocks)
 
     def close(self) -> None:
         """Give up the connection. A transaction that is open is left to the next `open`."""
@@ -120,7 +125,7 @@ class RawLog:
             raise
         return producer
 
-    def _read_last_clock(self) -> Clock | None:
+    def _read_last_clocks(self) -> dict[tuple[str, int], Clock | None]:
         consumer = KafkaConsumer(
             **client_arguments(self._settings),
             isolation_level="read_committed",
@@ -129,7 +134,8 @@ class RawLog:
             fetch_max_wait_ms=50,
         )
         try:
-            return _last_clock(consumer, [TopicPartition(*partition) for partition in self.partitions])
+            found = _last_clocks(consumer, [TopicPartition(*partition) for partition in self.partitions])
+            return {(tp.topic, tp.partition): clock for tp, clock in found.items()}
         finally:
             consumer.close()
 
@@ -176,19 +182,20 @@ def _transaction(producer: KafkaProducer, records: Iterable[Record]) -> None:
     producer.commit_transaction()
 
 
-def _last_clock(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> Clock | None:
+def _last_clocks(
+    consumer: KafkaConsumer, partitions: list[TopicPartition]
+) -> dict[TopicPartition, Clock | None]:
     beginnings, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-    latest: Clock | None = None
+    last: dict[TopicPartition, Clock | None] = dict.fromkeys(partitions)
     looking = [tp for tp in partitions if ends[tp] > beginnings[tp]]
     span = 64
     while looking:
         starts = {tp: max(beginnings[tp], ends[tp] - span) for tp in looking}
-        found = {tp: clock for tp, clock in _clocks(consumer, starts, ends).items() if clock is not None}
-        latest = max((*found.values(), *filter(None, (latest,))), key=lambda clock: clock.clock, default=None)
+        last |= _clocks(consumer, starts, ends)
         # Between two clock records of a partition there may be many events: look further back.
-        looking = [tp for tp in looking if tp not in found and starts[tp] > beginnings[tp]]
+        looking = [tp for tp in looking if last[tp] is None and starts[tp] > beginnings[tp]]
         span *= 16
-    return latest
+    return last
 
 
 def _clocks(

@@ -40,6 +40,9 @@ TRANSACTION_RECORDS = 5000
 TRANSACTION_SECONDS = 0.2
 #: Seconds that a broker may stay away before the replay gives up.
 PATIENCE = 60.0
+#: Seconds until a transaction that some partitions have and others lack is taken for torn. Kafka may tear one where
+#: all brokers are killed at once: a coordinator that comes back goes on with a commit that the others do not know of.
+TORN_SECONDS = 15.0
 
 #: Called after each transaction with the (moved) time of the recording and the number of events so far.
 Progress = Callable[[datetime, int], None]
@@ -73,7 +76,7 @@ def run_replay(
     stop = stop or threading.Event()
     first, last = first_and_last_clock(recording)
     raw = RawLog(settings, f"ioc-replay-{run}", stop)
-    writer = _Writer(raw, stop, health, lost_is_known=clock)
+    writer = Writer(raw, stop, health, lost_is_known=clock)
     try:
         writer.connect()
         if stop.is_set():
@@ -239,7 +242,7 @@ class Transactions:
         return len(step.records) + len(self._clocks)
 
 
-class _Writer:
+class Writer:
     """Commits transactions, each exactly once, over failures of the broker."""
 
     def __init__(
@@ -262,16 +265,29 @@ class _Writer:
             self._tell(False, str(error))
             if not self._lost_is_known:
                 raise
-            self._retry(lambda: self._again(transaction))
+            self._retry(lambda: self.again(transaction))
         for stream, number in transaction.events.items():
             REPLAYED.labels(stream).inc(number)
         CLOCK_RECORDS.inc(len(transaction.records) - sum(transaction.events.values()))
 
-    def _again(self, transaction: _Transaction) -> None:
+    def again(self, transaction: _Transaction) -> None:
+        """Commit what the log lacks of a transaction of which nobody knows. Raises `Unanswered`."""
         self._raw.open()
-        last = self._raw.last_clock()
-        if last is None or (last.run, last.clock) != (transaction.run, transaction.clock):
-            self._raw.write(transaction.records)
+        lacking, until = self._lacking(transaction), time.monotonic() + TORN_SECONDS
+        while 0 < len(lacking) < len(self._raw.partitions) and time.monotonic() < until:
+            # A broker that has just taken over a partition may answer as of some transactions ago.
+            self._stop.wait(0.5)
+            lacking = self._lacking(transaction)
+        if 0 < len(lacking) < len(self._raw.partitions):
+            log.error("a transaction was committed in part: writing what %s lack", sorted(lacking))
+        if lacking:
+            self._raw.write([record for record in transaction.records if record[:2] in lacking])
+
+    def _lacking(self, transaction: _Transaction) -> set[tuple[str, int]]:
+        """The raw partitions whose last clock record is not the transaction's."""
+        ending = transaction.run, transaction.clock
+        clocks = self._raw.last_clocks()
+        return {tp for tp, last in clocks.items() if last is None or (last.run, last.clock) != ending}
 
     def _retry(self, attempt: Callable[[], None]) -> None:
         until, pause = time.monotonic() + PATIENCE, 0.2
@@ -297,7 +313,7 @@ class _Writer:
 def _publish(
     steps: Iterable[Step],
     transactions: Transactions,
-    writer: _Writer,
+    writer: Writer,
     speed: float | None,
     begun: datetime | None,
     progress: Progress | None,

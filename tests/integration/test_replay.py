@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from kafka import KafkaConsumer, TopicPartition
 
 from ioc.errors import UserError
 from ioc.settings import Settings
+from streams import replay
+from streams.rawlog import RawLog
 from streams.recording import ClockLine, EventLine, RawLine, read_recording
-from streams.replay import run_replay
+from streams.replay import Step, Transactions, Writer, run_replay
 from streams.scenarios import can_tho_spring_tide
 from streams.schemas import CLOCK_KEY
 from streams.topics import Topics
@@ -232,3 +234,35 @@ def test_a_second_replay_of_the_same_name_takes_over(kafka: Any) -> None:
     thread.join(20)
     assert "took over" in failure[0].what
     assert by_source(published(settings)) == recorded()
+
+
+@pytest.mark.parametrize("torn", ["nowhere", "in part", "everywhere"])
+def test_a_transaction_that_was_committed_in_part_is_made_whole(
+    kafka: Any, monkeypatch: pytest.MonkeyPatch, torn: str
+) -> None:
+    """After a failure of the broker each partition gets what it lacks, once.
+
+    So a cluster left one of which all brokers were killed at once: flood with the commit, camera with an abort.
+    """
+    monkeypatch.setattr(replay, "TORN_SECONDS", 0.1)
+    settings = kafka.settings(raw_partitions=2)
+    flood = Topics.of(settings).raw["flood"].name
+    stop = threading.Event()
+    raw = RawLog(settings, "ioc-replay-torn", stop)
+    step = Step(
+        "r",
+        datetime(2025, 10, 8, tzinfo=UTC),
+        tuple((stream, b"%d" % number, b"{}") for stream in Topics.of(settings).raw for number in range(9)),
+    )
+    transaction = Transactions(settings, raw.partitions, lambda: "c").of([step])
+    raw.open()
+    had = [one for one in transaction.records if torn == "nowhere" or (torn == "in part" and one[0] == flood)]
+    if had:
+        raw.write(had)
+    writer = Writer(raw, stop, None, lost_is_known=True)
+    writer.again(transaction)
+    writer.again(transaction)
+    raw.close()
+    log = published(settings)
+    assert sum(map(len, log.values())) == len(transaction.records)
+    assert all(sum(key == CLOCK_KEY for key, _ in records) == 1 for records in log.values())

@@ -22,7 +22,7 @@ from maps.history import History
 from maps.picture import Picture
 from streams.current import _fault
 from streams.offline import MemoryRecord
-from streams.rawlog import _last_clock
+from streams.rawlog import _last_clocks
 from streams.recorder import Encoder
 from streams.recording import LINE_MAX, NESTED_MAX, is_nested_deeply, read_recording
 from streams.schemas import CLOCK_KEY, DeadLetter
@@ -293,6 +293,6 @@ def test_a_damaged_clock_record_does_not_keep_the_clock_from_starting() -> None:
             first, self.at = self.at, end
             return {tp: [Raw(value) for offset, value in sorted(log.items()) if offset >= first]}
 
-    found = _last_clock(Consumer(), [tp])  # type: ignore[arg-type]
+    found = _last_clocks(Consumer(), [tp])[tp]  # type: ignore[arg-type]
     assert found is not None
     assert found.clock == workers.at(2)
