@@ -276,7 +276,8 @@ class Writer:
         lacking, until = self._lacking(transaction), time.monotonic() + TORN_SECONDS
         while 0 < len(lacking) < len(self._raw.partitions) and time.monotonic() < until:
             # A broker that has just taken over a partition may answer as of some transactions ago.
-            self._stop.wait(0.5)
+            if self._stop.wait(0.5):
+                raise Unanswered("stopped")
             lacking = self._lacking(transaction)
         if 0 < len(lacking) < len(self._raw.partitions):
             log.error("a transaction was committed in part: writing what %s lack", sorted(lacking))

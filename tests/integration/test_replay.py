@@ -19,7 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 from ioc.errors import UserError
 from ioc.settings import Settings
 from streams import replay
-from streams.rawlog import RawLog
+from streams.rawlog import RawLog, Unanswered
 from streams.recording import ClockLine, EventLine, RawLine, read_recording
 from streams.replay import Step, Transactions, Writer, run_replay
 from streams.scenarios import can_tho_spring_tide
@@ -266,3 +266,19 @@ def test_a_transaction_that_was_committed_in_part_is_made_whole(
     log = published(settings)
     assert sum(map(len, log.values())) == len(transaction.records)
     assert all(sum(key == CLOCK_KEY for key, _ in records) == 1 for records in log.values())
+
+
+def test_a_replay_that_is_stopped_does_not_take_a_transaction_for_torn(kafka: Any) -> None:
+    """It would write what a broker may only not tell yet; started again it looks once more."""
+    settings = kafka.settings(raw_partitions=1)
+    stop = threading.Event()
+    raw = RawLog(settings, "ioc-replay-stopped", stop)
+    transaction = Transactions(settings, raw.partitions, lambda: "c").of(
+        [Step("r", datetime(2025, 10, 8, tzinfo=UTC), ())]
+    )
+    raw.open()
+    raw.write(transaction.records[:1])
+    stop.set()
+    with pytest.raises(Unanswered):
+        Writer(raw, stop, None, lost_is_known=True).again(transaction)
+    assert sum(map(len, published(settings).values())) == 1
