@@ -110,15 +110,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         for waiter in fetcher._fetch_waiters:
             fetcher._notify(waiter)
 
-    async def _fetch_records(
-        self,
-        consumer: Any,
-        active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,
-    ) -> Any:
-        return await super()._fetch_records(consumer, Only(active_partitions), timeout, max_records)
-
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # The fetcher reads them at start.
@@ -240,7 +231,7 @@ class _Consumer(driver.Consumer):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._room.wait(), timeout)
             return None, active
-        return await self._getmany(active_partitions=active, timeout=timeout), active
+        return await self._getmany(active_partitions=Only(active), timeout=timeout), active
 
     def _chunk(self, tp: TP, records: Sequence[RawRecord], generation: int) -> ConsumerMessage:
         tp = TP(*tp)  # the driver hands on aiokafka's, which Faust refuses elsewhere
