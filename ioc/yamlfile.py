@@ -1,7 +1,6 @@
 """YAML files that people write, read into typed records; an error names file, line, column and reason.
 
-All that is wrong with a file is collected and told at once: whoever mends it should not learn of his slips one by
-one.
+What is wrong with a file is collected and told at once: whoever mends it should not learn of his slips one by one.
 """
 
 from __future__ import annotations
@@ -79,14 +78,22 @@ def _decode_hook(kind: type, value: object) -> object:
     raise NotImplementedError(kind)
 
 
-class FileErrors(UserError):
-    """What is wrong with a file. It speaks of the first problem, and has all of them."""
+#: Of so many problems a file's errors tell at most. Nobody mends more at once, and looking for the rest of a large
+#: file of another kind takes seconds.
+MOST_PROBLEMS = 1_000
 
-    def __init__(self, problems: list[UserError]) -> None:
+
+class FileErrors(UserError):
+    """What is wrong with a file. It speaks of the first problem, and has all, or the first `MOST_PROBLEMS`."""
+
+    def __init__(self, problems: list[UserError], unfinished: bool = False) -> None:
+        """`unfinished` where there are more than were looked for."""
         #: In the order of the file.
         self.problems = tuple(problems)
-        first, more = problems[0], len(problems) - 1
-        remedy = f"{first.remedy} (and {more} more to mend)" if more else first.remedy
+        self.unfinished = unfinished
+        first, others = problems[0], len(problems) - 1
+        more = f"at least {others + 1}" if unfinished else f"{others}"
+        remedy = f"{first.remedy} (and {more} more to mend)" if others else first.remedy
         super().__init__(first.what, first.where, remedy)
 
 
@@ -149,6 +156,7 @@ class Document:
     def __init__(self, text: str, name: str) -> None:
         """Parse `text`; `name` is the file's name for messages. Raises `UserError` where it is not YAML."""
         self.name = name
+        self._children_by_key: dict[int, dict[str, yaml.Node]] = {}
         loader: Any = None
         try:
             _refuse_depth(text)
@@ -214,13 +222,19 @@ class Document:
         for part in path:
             child: yaml.Node | None = None
             if isinstance(node, yaml.MappingNode):
-                child = next((value for key, value in node.value if key.value == str(part)), None)
+                child = self._by_key(node).get(str(part))
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
                 child = node.value[part]
             if child is None:
                 break
             node = child
         return node
+
+    def _by_key(self, node: yaml.MappingNode) -> dict[str, yaml.Node]:
+        """A mapping's parts. Kept: a file of thousands of keys may have thousands of problems."""
+        if (known := self._children_by_key.get(id(node))) is None:
+            known = self._children_by_key[id(node)] = {key.value: value for key, value in node.value}
+        return known
 
     def place(self, path: Path) -> str:
         """`file:line:column` of the deepest part of `path` that exists."""
@@ -265,15 +279,20 @@ class Problems:
         """`remedies` says what to write in a field of that name."""
         self.document, self._remedies = document, remedies or {}
         self._found: list[tuple[tuple[int, int], UserError]] = []
+        self._unfinished = False
 
     def add(self, path: Path, what: str, remedy: str = "correct the file") -> None:
-        """Something is wrong with one part of the document."""
+        """Something is wrong with one part of the document. Beyond `MOST_PROBLEMS` it is only noted that there is."""
+        if len(self._found) == MOST_PROBLEMS:
+            self._unfinished = True
+            return
         self._found.append((self.document.position(path), self.document.error(path, what, remedy)))
 
     def tell(self) -> None:
         """Raise `FileErrors` with what was found, in the order of the file; nothing where that is nothing."""
         if self._found:
-            raise FileErrors([error for _, error in sorted(self._found, key=lambda found: found[0])])
+            in_order = [error for _, error in sorted(self._found, key=lambda found: found[0])]
+            raise FileErrors(in_order, self._unfinished)
 
     def read(self, kind: type[T], path: Path = ()) -> T | None:
         """The part at `path` as a typed record; None, and the problems noted, where it is not one."""
@@ -283,6 +302,8 @@ class Problems:
         except msgspec.ValidationError:
             for where, message in _faults(data, kind, path):
                 self._fault(where, message)
+                if self._unfinished:
+                    break
             return None
         far = list(_far_times(record, path))
         for where, time_ in far:

@@ -269,6 +269,8 @@ def _tell(error: UserError) -> None:
     """All problems of a file, two lines each, as every command tells an error."""
     for problem in getattr(error, "problems", (error,)):
         typer.echo(f"ioc: {problem.what}: {problem.where}\n  -> {problem.remedy}", err=True)
+    if getattr(error, "unfinished", False):
+        typer.echo("ioc: there is more to mend\n  -> mend these, and check again", err=True)
 
 
 def _list(head: str, lines: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from ioc.cli import app
 from ioc.scenarios import SCENARIOS
+from ioc.yamlfile import MOST_PROBLEMS
 
 GOLDEN = Path(__file__).parents[1] / "alerts" / "rules"
 INVENTORY = SCENARIOS / "can_tho_spring_tide" / "inventory.yaml"
@@ -111,6 +112,15 @@ def test_the_examples_that_ship_are_as_expected() -> None:
 def test_a_schema_is_json(name: str) -> None:
     schema = json.loads(ioc("schema", name).stdout)
     assert schema["$schema"].startswith("https://json-schema.org/")
+
+
+def test_a_file_with_more_slips_than_are_told_says_so(tmp_path: Path) -> None:
+    """Whoever mends what is listed does not think that he is done."""
+    path = tmp_path / "rules.yaml"
+    path.write_text("version: 1\nrules:\n" + "- {kind: rate}\n" * (MOST_PROBLEMS + 1), encoding="utf-8")
+    result = ioc("check", path)
+    assert result.exit_code == 2
+    assert result.stderr.rstrip().endswith("ioc: there is more to mend\n  -> mend these, and check again")
 
 
 def test_help_teaches() -> None:

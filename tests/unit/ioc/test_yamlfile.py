@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from time import process_time
 from typing import Annotated, Literal
 
 import pytest
 from msgspec import Meta, Struct
 
 from ioc.errors import UserError
-from ioc.yamlfile import Document, Duration, FileErrors, TimeOfDay
+from ioc.yamlfile import MOST_PROBLEMS, Document, Duration, FileErrors, TimeOfDay
 
 
 class Step(Struct, forbid_unknown_fields=True):
@@ -67,6 +68,32 @@ def test_the_message_counts_what_else_is_wrong() -> None:
     """Where only one line can be printed, it says that there are more."""
     with pytest.raises(UserError, match="and 1 more to mend"):
         Document("version: 2\nsteps: []\n", "f.yaml").convert(File)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 1\nsteps:\n" + "- {}\n" * 40_000,
+        "version: 1\nsteps: [{value: 1}]\n" + "".join(f"k{number}: 1\n" for number in range(40_000)),
+    ],
+    ids=["entries", "keys"],
+)
+def test_a_file_of_another_kind_is_refused_without_looking_at_all_that_is_wrong(text: str) -> None:
+    """Forty thousand slips: the first are told, that there are more is said, and no second is spent on the rest."""
+    document = Document(text, "f.yaml")
+    began = process_time()
+    with pytest.raises(FileErrors, match=f"and at least {MOST_PROBLEMS} more to mend") as caught:
+        document.convert(File)
+    assert process_time() - began < 0.15
+    assert len(caught.value.problems) == MOST_PROBLEMS
+    assert caught.value.unfinished
+
+
+def test_as_many_problems_as_are_told_are_all() -> None:
+    """Where nothing was left out, nothing is said to be."""
+    with pytest.raises(FileErrors, match=rf"and {MOST_PROBLEMS - 1} more to mend") as caught:
+        Document("version: 1\nsteps:\n" + "- {}\n" * MOST_PROBLEMS, "f.yaml").convert(File)
+    assert not caught.value.unfinished
 
 
 @pytest.mark.parametrize(
