@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tests.chaos.__main__ import options, shares
+from tests.chaos.__main__ import options, put_away, shares
 from tests.chaos.cases import CASES
 from tests.chaos.logs import Came
 from tests.chaos.report import figures, page, percentile
@@ -106,3 +107,22 @@ def test_the_report_says_what_was_measured() -> None:
     assert "| kills | kill correlate | 1 | – | – | – | – |" in text
     assert "ioc.located, missing: x" in text
     assert "nothing can be mounted" in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "hung", "stay"),
+    [(Verdict(), [], False), (Verdict(lost=1), [], True), (Verdict(), ["stuck"], True)],
+    ids=["clean", "lost", "hung"],
+)
+def test_the_logs_of_a_failed_case_stay(
+    tmp_path: Path, verdict: Verdict, hung: list[str], stay: bool
+) -> None:
+    """What fails once in twenty runs is understood from its logs; those of a clean case make room."""
+    case, kept = tmp_path / "cluster", tmp_path / "build" / "chaos-7-cluster"
+    kept.mkdir(parents=True)
+    (kept / "of-an-earlier-run").touch()
+    case.mkdir()
+    (case / "kafka.log").write_text("UNCLEAN")
+    put_away(case, kept, Outcome("cluster", 7, [], verdict, hung, 1.0, 1))
+    assert not case.exists()
+    assert [path.name for path in kept.glob("*")] == (["kafka.log"] if stay else [])
