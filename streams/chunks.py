@@ -55,7 +55,8 @@ class Chunk:
 
     tp: TP
     records: Sequence[RawRecord]
-    #: Offset after the chunk that was handed over before this one; None for the first after a seek.
+    #: Offset after the chunk that was handed over before this one, or that was sought; None where nothing says that
+    #: what lies before this chunk was handed over or committed.
     follows: int | None
     #: Offset after the last record that the broker has for this partition.
     highwater: int
@@ -172,6 +173,8 @@ class _Consumer(driver.Consumer):
 
     async def _seek_back(self) -> None:
         await super().perform_seek()
+        sought = {tp: self._read_offset[tp] for tp in self.assignment()}
+        self._handed_over |= {tp: offset for tp, offset in sought.items() if offset is not None}
         # Where nothing is committed yet aiokafka stays where it is: what was read under a former assignment, and was
         # void with that, would be skipped.
         new = [
@@ -235,7 +238,12 @@ class _Consumer(driver.Consumer):
 
     def _chunk(self, tp: TP, records: Sequence[RawRecord], generation: int) -> ConsumerMessage:
         tp = TP(*tp)  # the driver hands on aiokafka's, which Faust refuses elsewhere
-        chunk = Chunk(tp, records, self._handed_over.get(tp), self.highwater(tp) or 0, generation)
+        before = self._handed_over.get(tp)
+        if before is not None and records[0].offset < before:
+            before = (
+                None  # what was sought is not there: the log was made anew, and is read from its beginning
+            )
+        chunk = Chunk(tp, records, before, self.highwater(tp) or 0, generation)
         self._handed_over[tp] = chunk.end
         return _message(chunk)
 

@@ -131,6 +131,8 @@ class Lease:
             marks = await _mark(producer, topics.values(), number)
             stands = await standings(settings, group, number, topics, marks)
             positions = {one.tp: one.position() if mend is None else mend(one) for one in stands}
+            if mend is None:
+                await _set_back(producer, group, stands)
         except BaseException:
             await producer.stop()
             raise
@@ -218,6 +220,23 @@ async def _mark(producer: AIOKafkaProducer, states: Iterable[str], number: int) 
     return {TopicPartition(one.topic, one.partition): one.offset for one in written}
 
 
+async def _set_back(producer: AIOKafkaProducer, group: str, stands: Iterable[Standing]) -> None:
+    """Tell the group the position where it believes to be further than the state is."""
+    ahead = {one.tp: (one.committed, str(one.state_expected)) for one in stands if one.group_is_ahead}
+    if not ahead:
+        return
+    for one in stands:
+        if one.group_is_ahead:
+            metrics.TORN.labels(one.tp.topic).inc()
+            log.error(
+                "%s/%d: the group stands at offset %d, but its state at %d: a transaction was committed in part; "
+                "going on from the state's",
+                *(*one.tp, one.told, one.committed),
+            )
+    async with producer.transaction():
+        await producer.send_offsets_to_transaction(ahead, group)
+
+
 def _heard(future: asyncio.Future[Any]) -> None:
     """Where a commit fails nobody asks for the other batches: that is no error to be told of."""
     if not future.cancelled():
@@ -272,7 +291,7 @@ class Standing:
 
     tp: TopicPartition
     state_tp: TopicPartition
-    #: The committed position, as the group has it or the log of the state, which may be ahead; None before the first.
+    #: The committed position: the state's, which is written with it, or else the group's; None before the first.
     committed: int | None
     #: What the broker keeps of the log: its first offset, and the one after its last.
     beginning: int
@@ -281,6 +300,13 @@ class Standing:
     #: How long the state's log was at least at the last commit, and how long it is, as offsets.
     state_expected: int
     state_found: int
+    #: What the group says of its position.
+    told: int | None = None
+
+    @property
+    def group_is_ahead(self) -> bool:
+        """Whether the group was told of a transaction of which the state knows nothing."""
+        return self.told is not None and self.committed is not None and self.told > self.committed
 
     @property
     def lost(self) -> str:
@@ -353,12 +379,12 @@ async def _standing(
         state = await read_latest(consumer, state_tp)
         state_end = (await consumer.end_offsets([state_tp]))[state_tp]
     metrics.RESTORE_SECONDS.labels(tp.topic).observe(time.monotonic() - started)
-    committed = found.offset if found is not None and found.offset >= 0 else None
-    expected = int(found.metadata) if committed is not None and found.metadata.isdecimal() else 0
+    told = found.offset if found is not None and found.offset >= 0 else None
+    expected = int(found.metadata) if told is not None and found.metadata.isdecimal() else 0
     state.pop(LEASE_KEY, None)
-    if (position := state.pop(POSITION_KEY, None)) is not None:
-        committed = max(committed or 0, int(position))
-    return Standing(tp, state_tp, committed, beginning, end, state, expected, state_end)
+    position = state.pop(POSITION_KEY, None)
+    committed = told if position is None else int(position)
+    return Standing(tp, state_tp, committed, beginning, end, state, expected, state_end, told)
 
 
 async def _until_known(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> None:

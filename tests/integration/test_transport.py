@@ -19,9 +19,11 @@ from urllib.request import urlopen
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError as BatchTooLarge
 from aiokafka.structs import TopicPartition
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import CoordinatorLoadInProgressError, MessageSizeTooLargeError
+from kafka.structs import OffsetAndMetadata
+from kafka.structs import TopicPartition as Tp
 
 from ioc.ports import free_port
 from ioc.settings import Settings
@@ -65,6 +67,17 @@ def fill(settings: Settings, producer: KafkaProducer, partition: int, values: li
     for value in values:
         kit.send(producer, settings, f"source-{partition}", value, partition)
     producer.flush()
+
+
+def tell_group(settings: Settings, partition: int, offset: int) -> None:
+    """Commit an offset for the group, which has no members."""
+    tp = Tp(Topics.of(settings).raw["flood"].name, partition)
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.bootstrap, group_id=kit.group(settings), enable_auto_commit=False
+    )
+    with closing(consumer):
+        consumer.assign([tp])
+        consumer.commit({tp: OffsetAndMetadata(offset, "", -1)})
 
 
 def assert_all_once(settings: Settings, sent: dict[str, list[str]]) -> None:
@@ -203,6 +216,27 @@ def test_what_was_read_before_anything_was_committed_is_read_again(
         workers.end(name)
     texts = [value.decode() for value in values]
     assert_all_once(settings, {f"source-{partition}": texts for partition in range(4)})
+
+
+def test_a_group_that_is_ahead_of_its_state_is_not_believed(
+    settings: Settings, admin: KafkaAdminClient, producer: KafkaProducer, workers: kit.Workers
+) -> None:
+    """Of a transaction that the broker committed in part the group may know, and the state not: what lies between
+    would be read by nobody. The worker ends, and the next one reads it."""
+    values = [b"%d" % number for number in range(80)]
+    fill(settings, producer, 0, values[:40])
+    workers.start("first", settings)
+    until(lambda: kit.committed(settings, admin) == {0: 40}, 40, workers.logs)
+    workers.end("first")
+    fill(settings, producer, 0, values[40:])
+    tell_group(settings, 0, 60)
+    assert workers.start("second", settings).wait(60) != 0
+    assert "the group stands at offset 60, but its state at 40" in workers.log("second")
+    assert "a chunk follows offset 60, but the position is 40" in workers.log("second")
+    workers.start("third", settings)
+    until(lambda: kit.committed(settings, admin) == {0: 80}, 40, workers.logs)
+    workers.end("third")
+    assert_all_once(settings, {"source-0": [value.decode() for value in values]})
 
 
 def test_partitions_may_go_while_their_positions_are_asked_for(

@@ -109,6 +109,25 @@ async def test_the_position_stands_in_the_log_of_the_state_too(settings: Setting
     await again.release()
 
 
+async def test_a_group_that_is_ahead_of_the_state_is_set_back(settings: Settings) -> None:
+    """A broker may have told the group of a transaction, and of the state's part an abort: what the state has not
+    seen is judged, and the group is told so."""
+    held = await take(settings)
+    await held.commit(effects(settings, b"1"), {signals(settings): 5})
+    await held._producer.begin_transaction()
+    await held._producer.send_offsets_to_transaction({signals(settings): (9, "0")}, held.group)
+    await held._producer.commit_transaction()
+    await held.release()
+    again = await take(settings)
+    assert again.positions == {signals(settings): 5}
+    [stands] = await transactions.standings(
+        settings, held.group, 0, {signals(settings).topic: Topics.of(settings).signals_state.name}
+    )
+    assert (stands.told, stands.group_is_ahead) == (5, False)
+    await again.commit(effects(settings, b"2"), {signals(settings): 7})
+    await again.release()
+
+
 async def test_a_state_of_which_nobody_knows_the_position_is_lost(settings: Settings) -> None:
     """From the beginning of the log on all would be judged a second time, with a state that has seen it."""
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all")
