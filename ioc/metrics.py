@@ -109,11 +109,6 @@ TRIMMED = Counter(
     "Times that retention had deleted records before they were read: data was lost.",
     ["topic"],
 )
-TORN = Counter(
-    "ioc_transactions_torn",
-    "Times that the group's position was ahead of the state's: the broker had committed a transaction in part.",
-    ["topic"],
-)
 RESTORE_SECONDS = Histogram(
     "ioc_state_restore_seconds", "Time to restore a partition's state.", ["topic"], buckets=DELAY_BUCKETS
 )

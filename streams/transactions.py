@@ -227,7 +227,6 @@ async def _set_back(producer: AIOKafkaProducer, group: str, stands: Iterable[Sta
         return
     for one in stands:
         if one.group_is_ahead:
-            metrics.TORN.labels(one.tp.topic).inc()
             log.error(
                 "%s/%d: the group stands at offset %d, but its state at %d: a transaction was committed in part; "
                 "going on from the state's",

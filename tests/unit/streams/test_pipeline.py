@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -76,13 +76,16 @@ class Committed:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[tuple[Pipeline, Committed]]:
+async def running(
+    failed: Callable[[str, BaseException], None] | None = None,
+) -> AsyncIterator[tuple[Pipeline, Committed]]:
+    """A pipeline whose failure is the test's, or goes to `failed`."""
     lease, processors = Committed(), dict[TP, Processor]({FLOOD: Counting()})
 
     async def take(number: int) -> tuple[Lease, Mapping[TP, Processor]]:
         return lease, processors  # type: ignore[return-value]
 
-    def failed(where: str, error: BaseException) -> None:
+    def fail(where: str, error: BaseException) -> None:
         raise AssertionError(where) from error
 
     room: Any = SimpleNamespace(on_buffer_full=lambda tp: None, on_buffer_drop=lambda tp: None)
@@ -92,7 +95,7 @@ async def running() -> AsyncIterator[tuple[Pipeline, Committed]]:
         take,
         Pace(room),
         asyncio.Lock(),
-        failed,
+        failed or fail,
         together=10,
         limit=lambda: 50,
         fill=lambda: FILL,
@@ -152,6 +155,17 @@ async def test_a_broker_that_falls_silent_holds_up_nothing(monkeypatch: pytest.M
         pipeline.give(chunk(0, highwater=10_000))
         await lease.until(10)
     assert lease.commits == [(10, 10)]
+
+
+async def test_a_reader_that_began_beyond_the_position_is_not_followed() -> None:
+    """The group told an offset which its next broker does not know, and the state neither: what lies between was not
+    handed over, and the first chunk says so."""
+    failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    async with running(lambda _, error: failure.set_result(error)) as (pipeline, lease):
+        pipeline.give(Chunk(FLOOD, chunk(60, highwater=70).records, 60, 70, 0))
+        async with asyncio.timeout(10):
+            assert "a chunk follows offset 60, but the position is 0" in str(await failure)
+    assert not lease.commits
 
 
 async def test_a_lane_that_is_given_up_commits_what_was_gathered() -> None:
