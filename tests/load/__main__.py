@@ -342,7 +342,9 @@ def measure(given: argparse.Namespace, directory: Path) -> dict[str, Any]:
             writer.kill()
         say(f"{written:,} events written; {seen.lag[-1]:,} behind, being judged")
         drained = drain(lag, system)
-        ended = {name: system.processes[name].poll() for name in WORKERS}
+        ended = {name: code for name in WORKERS if (code := system.processes[name].poll()) is not None}
+        for name in ended:
+            say(f"{name} ended with {ended[name]}:\n{system.log(name)[-3000:]}")
         say("all judged; looking what became of each event")
         became = account(settings, written, Every(10.0, lambda read: say(f"{read:,} read")))
     return figures(given, sustained, took, mad, seen, written, became, drained, ended)
@@ -371,7 +373,7 @@ def figures(
     written: int,
     became: Account,
     drained: float,
-    ended: dict[str, int | None],
+    ended: dict[str, int],
 ) -> dict[str, Any]:
     memory = {name: _memory(found) for name, found in seen.memory.items() if found}
     found: dict[str, Any] = {
@@ -389,6 +391,7 @@ def figures(
         "wall_oldest_s": round(seen.oldest_s, 1),
         "acknowledged_s": None if seen.acknowledged_s is None else round(seen.acknowledged_s, 1),
         "acknowledgement": seen.acknowledgement,
+        "ended": ended,
     }
     found["failed"] = [
         what
@@ -396,7 +399,7 @@ def figures(
             "nothing is lost": became.lost == 0,
             "nothing is there twice": became.duplicated == 0,
             "nothing is a dead letter": became.dead == 0,
-            "nobody ended": set(ended.values()) == {None},
+            "nobody ended": not ended,
             "memory is bounded": all(one["end"] <= GROWTH * one["half"] for one in memory.values()),
             "a mad source delays nobody": mad.delays_nobody,
             "the wall says that it is behind": seen.oldest_s > 4,
