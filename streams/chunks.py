@@ -147,6 +147,8 @@ class _Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._handed_over: dict[TP, int] = {}
+        #: Where the reading of a partition began, until its first chunk.
+        self._sought: dict[TP, int | None] = {}
         #: Set when a partition that had enough in memory may be read again.
         self._room = asyncio.Event()
 
@@ -173,8 +175,7 @@ class _Consumer(driver.Consumer):
 
     async def _seek_back(self) -> None:
         await super().perform_seek()
-        sought = {tp: self._read_offset[tp] for tp in self.assignment()}
-        self._handed_over |= {tp: offset for tp, offset in sought.items() if offset is not None}
+        self._sought = {tp: self._read_offset[tp] for tp in self.assignment()}
         # Where nothing is committed yet aiokafka stays where it is: what was read under a former assignment, and was
         # void with that, would be skipped.
         new = [
@@ -238,12 +239,11 @@ class _Consumer(driver.Consumer):
 
     def _chunk(self, tp: TP, records: Sequence[RawRecord], generation: int) -> ConsumerMessage:
         tp = TP(*tp)  # the driver hands on aiokafka's, which Faust refuses elsewhere
-        before = self._handed_over.get(tp)
-        if before is not None and records[0].offset < before:
-            before = (
-                None  # what was sought is not there: the log was made anew, and is read from its beginning
-            )
-        chunk = Chunk(tp, records, before, self.highwater(tp) or 0, generation)
+        follows, sought = self._handed_over.get(tp), self._sought.pop(tp, None)
+        # Where what was sought is not there, the log was made anew and is read from its beginning.
+        if follows is None and sought is not None and sought <= records[0].offset:
+            follows = sought
+        chunk = Chunk(tp, records, follows, self.highwater(tp) or 0, generation)
         self._handed_over[tp] = chunk.end
         return _message(chunk)
 

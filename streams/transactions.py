@@ -222,18 +222,18 @@ async def _mark(producer: AIOKafkaProducer, states: Iterable[str], number: int) 
 
 async def _set_back(producer: AIOKafkaProducer, group: str, stands: Iterable[Standing]) -> None:
     """Tell the group the position where it believes to be further than the state is."""
-    ahead = {one.tp: (one.committed, str(one.state_expected)) for one in stands if one.group_is_ahead}
+    ahead = [one for one in stands if one.group_is_ahead]
     if not ahead:
         return
-    for one in stands:
-        if one.group_is_ahead:
-            log.error(
-                "%s/%d: the group stands at offset %d, but its state at %d: a transaction was committed in part; "
-                "going on from the state's",
-                *(*one.tp, one.told, one.committed),
-            )
+    for one in ahead:
+        log.error(
+            "%s/%d: the group stands at offset %d, but its state at %d: a transaction was committed in part; "
+            "going on from the state's",
+            *(*one.tp, one.told, one.committed),
+        )
     async with producer.transaction():
-        await producer.send_offsets_to_transaction(ahead, group)
+        back = {one.tp: (one.committed, str(one.state_expected)) for one in ahead}
+        await producer.send_offsets_to_transaction(back, group)
 
 
 def _heard(future: asyncio.Future[Any]) -> None:
@@ -300,7 +300,7 @@ class Standing:
     state_expected: int
     state_found: int
     #: What the group says of its position.
-    told: int | None = None
+    told: int | None
 
     @property
     def group_is_ahead(self) -> bool:
