@@ -167,19 +167,23 @@ class RawLog:
         if not failure:
             return outcome[0]
         error = failure[0]
-        # Once it has failed, kafka-python repeats the first error as text only.
-        if isinstance(error, _FENCED) or any(kind.__name__ in str(error) for kind in _FENCED):
-            raise Fenced(self._id) from None
         if isinstance(error, KafkaError | AsyncKafkaError | OSError):
+            # Once it has failed, kafka-python repeats the first error as text only.
+            if isinstance(error, _FENCED) or any(kind.__name__ in str(error) for kind in _FENCED):
+                raise Fenced(self._id) from None
             raise Unanswered(f"{type(error).__name__}: {error}") from error
         raise error
 
 
 def _transaction(producer: KafkaProducer, records: Iterable[Record]) -> None:
     producer.begin_transaction()
-    for topic, number, key, value in records:
-        producer.send(topic, value, key, partition=number)
+    sent = [producer.send(topic, value, key, partition=number) for topic, number, key, value in records]
     producer.commit_transaction()
+    # Where the broker refuses a batch for its sequence or epoch, and nobody else has taken the name, kafka-python
+    # takes the next epoch. By that the broker aborts what was sent; the commit, now of nothing, succeeds.
+    for future in sent:
+        if not future.succeeded():
+            raise Unanswered(f"a record was not taken: {type(future.exception).__name__}")
 
 
 def _last_clocks(

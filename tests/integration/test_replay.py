@@ -282,3 +282,26 @@ def test_a_replay_that_is_stopped_does_not_take_a_transaction_for_torn(kafka: An
     with pytest.raises(Unanswered):
         Writer(raw, stop, None, lost_is_known=True).again(transaction)
     assert sum(map(len, published(settings).values())) == 1
+
+
+def test_a_transaction_that_the_client_gave_up_is_no_success(kafka: Any) -> None:
+    """A refused batch lets kafka-python take a new epoch and commit nothing, without a word.
+
+    So chaos lost a transaction of 238 events while one broker of three came back. Here the producer's sequence is
+    off by one, as towards a broker that lost the end of its log.
+    """
+    settings = kafka.settings(raw_partitions=1)
+    raw = RawLog(settings, "ioc-replay-refused", threading.Event())
+    transactions = Transactions(settings, raw.partitions, lambda: "c")
+    begin = datetime(2025, 10, 8, tzinfo=UTC)
+    first, second = (transactions.of([Step("r", begin + timedelta(minutes=n), ())]) for n in range(2))
+    raw.open()
+    raw.write(first.records)
+    producer: Any = raw._producer
+    for topic, number in raw.partitions:
+        producer._transaction_manager.increment_sequence_number(TopicPartition(topic, number), 1)
+    with pytest.raises(Unanswered, match="not taken: OutOfOrderSequenceNumberError"):
+        raw.write(second.records)
+    Writer(raw, threading.Event(), None, lost_is_known=True).again(second)
+    raw.close()
+    assert [time for time, _ in clocks(published(settings))] == [first.clock, second.clock]
