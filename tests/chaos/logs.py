@@ -88,11 +88,16 @@ def last_clock(settings: Settings) -> datetime:
     return time
 
 
+def is_command(value: bytes) -> bool:
+    """Whether a record of `ioc.signals` is an operator's command."""
+    return bool(json.loads(value)["kind"] == "command")
+
+
 def commands(settings: Settings) -> list[tuple[int, bytes, Command]]:
     """Partition, value and content of all commands in the log."""
     found = []
     for record in read_all(settings, Topics.of(settings).signals.name):
-        if json.loads(record.value)["kind"] == "command":
+        if is_command(record.value):
             found.append((record.partition, record.value, msgspec.json.decode(record.value, type=Command)))
     return found
 

@@ -42,6 +42,10 @@ class Operators:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Give no more commands: all that were given stand in the log, or never will."""
         self._stop.set()
         self._thread.join(40)
         assert not self._thread.is_alive()

@@ -21,18 +21,19 @@ from ioc.settings import Settings, load_settings
 from streams.admin import ensure_agencies, ensure_topics
 from streams.correlating import FRONTIER_KEY
 from streams.topics import Topics
+from streams.transactions import POSITION_KEY
 from tests import wallkit as kit
 from tests.chaos import steppedclock
 from tests.chaos.brokers import Brokers
 from tests.chaos.cases import Case
 from tests.chaos.links import Link
 from tests.chaos.load import AGENCIES, Load, make_load
-from tests.chaos.logs import last_clock
+from tests.chaos.logs import is_command, last_clock
 from tests.chaos.operators import Operators
 from tests.chaos.stage import Stage, draw
 from tests.chaos.verdict import Verdict, judge
 from tests.chaos.watch import Struck, Watch, ready
-from tests.system import consumer, running
+from tests.system import consumer, read_all, running
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +104,10 @@ def run_case(
     say(f"{case.name}: {load.records:,} records of sources, {kills} faults, seed {seed}")
     with _brokers(case, directory, settings) as ground:
         made = _settings(ground, directory, load)
-        with _processes(case, ground, made, load, kills, directory) as stage:
+        with _processes(case, ground, made, load, kills, directory) as (stage, operators):
             _first_commits(stage)
             under_load = _disturb(case, stage, chance, kills, say)
-            _finish(case, stage, load, say)
+            _finish(case, stage, operators, load, say)
         say(f"{case.name}: judging the log undisturbed")
         verdict = judge(made, load, AGENCIES)
     hung = stage.hung + [
@@ -204,7 +205,7 @@ def _settings(ground: _Ground, directory: Path, load: Load) -> Settings:
 @contextmanager
 def _processes(
     case: Case, ground: _Ground, settings: Settings, load: Load, kills: int, directory: Path
-) -> Iterator[Stage]:
+) -> Iterator[tuple[Stage, Operators]]:
     planned = max(30.0, kills * case.each * SLACK)
     speed = (load.last - load.first).total_seconds() / planned
     clocks = {name: directory / f"{name}.clock" for name in case.clocks}
@@ -234,8 +235,7 @@ def _processes(
             stage.fast = lambda: system.start("replay", *replay, "--speed", "max")
         watch.start()
         stack.callback(watch.stop)
-        stack.enter_context(Operators(settings, timedelta(seconds=AHEAD_SECONDS * speed)))
-        yield stage
+        yield stage, stack.enter_context(Operators(settings, timedelta(seconds=AHEAD_SECONDS * speed)))
 
 
 def _first_commits(stage: Stage) -> None:
@@ -260,7 +260,7 @@ def _disturb(case: Case, stage: Stage, chance: random.Random, kills: int, say: S
     return under_load
 
 
-def _finish(case: Case, stage: Stage, load: Load, say: Say) -> None:
+def _finish(case: Case, stage: Stage, operators: Operators, load: Load, say: Say) -> None:
     """Let the rest of the load be judged, then end every process in time."""
     stage.hurry()
     say(f"{case.name}: the rest of the load")
@@ -274,6 +274,10 @@ def _finish(case: Case, stage: Stage, load: Load, say: Say) -> None:
         reached = last_clock(stage.settings)
     if not stage.wait_for(_Judged(stage.settings, reached), JUDGED_SECONDS):
         stage.hung.append(f"not judged within {JUDGED_SECONDS:g} s after the last event")
+    # A command that comes after the workers is nobody's loss, but it stands in the log by which they are judged.
+    operators.leave()
+    if not stage.wait_for(_Taken(stage.settings), JUDGED_SECONDS):
+        stage.hung.append(f"commands not taken within {JUDGED_SECONDS:g} s after the last one")
     if not stage.wait_for(lambda: ready(stage.settings.wall_health_port), 60):
         stage.hung.append("the wall is not ready again")
     # What is not over now will not be: nothing comes in that could be committed.
@@ -285,7 +289,7 @@ def _finish(case: Case, stage: Stage, load: Load, say: Say) -> None:
 
 
 class _Judged:
-    """Whether correlate has committed what came of everything up to a time, and of all that stands in the log."""
+    """Whether correlate has committed what came of everything up to a time."""
 
     def __init__(self, settings: Settings, reached: datetime) -> None:
         self._settings, self._reached, self._topics = settings, reached, Topics.of(settings)
@@ -300,3 +304,21 @@ class _Judged:
                     self._frontier = msgspec.json.decode(record.value, type=dict[str, AwareTime])
         times = set(self._frontier.values())
         return len(self._frontier) == self._expected and len(times) == 1 and min(times) >= self._reached
+
+
+class _Taken:
+    """Whether correlate has committed what came of every command in the log."""
+
+    def __init__(self, settings: Settings) -> None:
+        topics = Topics.of(settings)
+        written = read_all(settings, topics.signals.name)
+        self._end = max((one.offset + 1 for one in written if is_command(one.value)), default=0)
+        self._consumer = consumer(settings, topics.signals_state.name)
+        self._position = 0
+
+    def __call__(self) -> bool:
+        for batch in self._consumer.poll(timeout_ms=200).values():
+            for record in batch:
+                if record.key == POSITION_KEY:
+                    self._position = int(record.value)
+        return self._position >= self._end
