@@ -276,7 +276,7 @@ def _finish(case: Case, stage: Stage, operators: Operators, load: Load, say: Say
         stage.hung.append(f"not judged within {JUDGED_SECONDS:g} s after the last event")
     # A command that comes after the workers is nobody's loss, but it stands in the log by which they are judged.
     operators.leave()
-    if not stage.wait_for(_Taken(stage.settings), JUDGED_SECONDS):
+    if not stage.wait_for(Taken(stage.settings), JUDGED_SECONDS):
         stage.hung.append(f"commands not taken within {JUDGED_SECONDS:g} s after the last one")
     if not stage.wait_for(lambda: ready(stage.settings.wall_health_port), 60):
         stage.hung.append("the wall is not ready again")
@@ -306,7 +306,7 @@ class _Judged:
         return len(self._frontier) == self._expected and len(times) == 1 and min(times) >= self._reached
 
 
-class _Taken:
+class Taken:
     """Whether correlate has committed what came of every command in the log."""
 
     def __init__(self, settings: Settings) -> None:
@@ -314,11 +314,12 @@ class _Taken:
         written = read_all(settings, topics.signals.name)
         self._end = max((one.offset + 1 for one in written if is_command(one.value)), default=0)
         self._consumer = consumer(settings, topics.signals_state.name)
-        self._position = 0
+        #: The next offset of the signals that correlate takes.
+        self.position = 0
 
     def __call__(self) -> bool:
         for batch in self._consumer.poll(timeout_ms=200).values():
             for record in batch:
                 if record.key == POSITION_KEY:
-                    self._position = int(record.value)
-        return self._position >= self._end
+                    self.position = int(record.value)
+        return self.position >= self._end

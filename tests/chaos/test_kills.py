@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kafka import KafkaProducer
 
+from alerts.commands import Command
+from streams.commanding import record_of
+from streams.topics import Topics
+from streams.transactions import POSITION_KEY
 from tests.chaos.cases import SHORT
-from tests.chaos.run import run_case
+from tests.chaos.run import Taken, run_case
 from tests.conftest import Kafka
 
 SEEDS = [int(seed) for seed in os.environ.get("IOC_TEST_SEEDS", "1").split(",")]
@@ -42,3 +49,23 @@ def test_killed_and_paused_processes_change_nothing(kafka: Kafka, tmp_path: Path
         assert found.compared[f"ioc.{topic}/0"] >= least, f"too little of ioc.{topic} to prove anything"
     measured = [fault.recovery for fault in outcome.faults if fault.recovery is not None]
     assert len(measured) >= len(SHORT.fixed) - 2
+
+
+def test_a_run_is_over_when_each_command_is_taken(kafka: Kafka) -> None:
+    """One that stood behind the last position was once counted as lost with all that would have come of it."""
+    settings = kafka.settings(raw_partitions=1)
+    topics = Topics.of(settings)
+    command = Command(id="c-1", action="comment", operator="an", issued=datetime(2025, 10, 8, tzinfo=UTC))
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap.split(","), acks="all")
+    try:
+        topic, key, value = record_of(topics, command, 0)
+        offset = producer.send(topic, key=key, value=value, partition=0).get(timeout=30).offset
+        taken = Taken(settings)
+        for position, expected in ((offset, False), (offset + 1, True)):
+            producer.send(topics.signals_state.name, key=POSITION_KEY, value=b"%d" % position).get(timeout=30)
+            deadline = time.monotonic() + 30
+            while taken.position != position and time.monotonic() < deadline:
+                taken()
+            assert (taken.position, taken()) == (position, expected)
+    finally:
+        producer.close()
