@@ -20,7 +20,7 @@ from streams.correlating import Correlating
 from streams.offline import MemoryRecord, MemorySystem
 from streams.shelf import Shelf
 from streams.topics import Topics
-from tests.chaos.logs import Came, Partition
+from tests.chaos.logs import Came, Partition, is_command
 from tests.system import read_all
 
 #: Records of signals that are correlated at once.
@@ -52,7 +52,7 @@ def judge_log(settings: Settings, agencies: list[str]) -> Judged:
     if not late:
         # Each holds from a time of its own, so it may as well have come before everything else.
         for record in written:
-            if _is_command(record.value):
+            if is_command(record.value):
                 system.log.append(topics.signals.name, record.partition, record.key, record.value)
     system.run()
     lost, doubled = _signals(
@@ -74,16 +74,12 @@ def _configurations(settings: Settings) -> list[Configuration]:
     return list(found.values())
 
 
-def _is_command(value: bytes) -> bool:
-    return b'"kind":"command"' in value
-
-
 def _late_commands(written: list) -> int:
     """How many commands stand behind the time from which they hold, as all raw partitions had passed it."""
     passed: dict[str, datetime] = {}
     late = 0
     for record in written:
-        if _is_command(record.value):
+        if is_command(record.value):
             command = msgspec.json.decode(record.value, type=Command)
             late += command.time is None or bool(passed and command.time <= min(passed.values()))
         elif b'"kind":"passed"' in record.value:
@@ -100,7 +96,7 @@ def _signals(expected: Counter[bytes], written: Counter[bytes]) -> tuple[int, in
             {
                 value: number
                 for value, number in counter.items()
-                if b'"kind":"passed"' not in value and not _is_command(value)
+                if b'"kind":"passed"' not in value and not is_command(value)
             }
         )
 

@@ -287,7 +287,7 @@ def test_a_replay_that_is_stopped_does_not_take_a_transaction_for_torn(kafka: An
 def test_a_transaction_that_the_client_gave_up_is_no_success(kafka: Any) -> None:
     """A refused batch lets kafka-python take a new epoch and commit nothing, without a word.
 
-    So chaos lost a transaction of 238 events while one broker of three came back. Here the producer's sequence is
+    So chaos lost a transaction of 238 events while one broker of three was ended. Here the producer's sequence is
     off by one, as towards a broker that lost the end of its log.
     """
     settings = kafka.settings(raw_partitions=1)
