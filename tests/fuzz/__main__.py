@@ -33,18 +33,19 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=600, help="for each target at most")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    targets = [target for target in all_targets() if not asked.targets or target.name in asked.targets]
-    if not targets:
-        parser.error(f"the targets are {', '.join(target.name for target in all_targets())}")
-    shares = sum(target.share for target in targets)
+    targets = {target.name: target for target in all_targets()}
+    if unknown := set(asked.targets) - set(targets):
+        parser.error(f"there is no target {', '.join(sorted(unknown))}; the targets are {', '.join(targets)}")
+    chosen = [targets[name] for name in targets if not asked.targets or name in asked.targets]
+    shares = sum(target.share for target in chosen)
     FOLDER.mkdir(parents=True, exist_ok=True)
     report = []
-    for number, target in enumerate(targets, 1):
+    for number, target in enumerate(chosen, 1):
         part = target.share / shares
         report.append(
             _try(
                 target,
-                f"{number}/{len(targets)}",
+                f"{number}/{len(chosen)}",
                 max(100, int(asked.inputs * part)),
                 asked.seconds,
                 asked.seed,

@@ -161,8 +161,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=2_000_000, help="of the raw log")
     parser.add_argument("--seconds", type=float, default=15.0, help="that a contender is watched")
-    parser.add_argument("--only", help="contenders, with commas between them")
-    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure, with commas between them")
+    parser.add_argument("--only", help=f"of {','.join(CONTENDERS)}, with commas between them")
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure (default: %(default)s)")
     parser.add_argument("--replayed", type=int, default=REPLAYED, help="events of the day that are replayed")
     parser.add_argument("--rate", type=float, help="the greatest rate for delays, instead of measuring it")
     parser.add_argument(
@@ -175,7 +175,12 @@ def arguments() -> argparse.Namespace:
         options.parts = "rates"
     options.parts = options.parts.split(",")
     if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
+    options.only = options.only.split(",") if options.only else list(CONTENDERS)
+    if unknown := set(options.only) - set(CONTENDERS):
+        parser.error(
+            f"there is no contender {', '.join(sorted(unknown))}; the contenders are {', '.join(CONTENDERS)}"
+        )
     return options
 
 
@@ -183,7 +188,7 @@ def run(place: Ground, options: argparse.Namespace, result: dict[str, Any]) -> N
     """Measure the parts, each into `result` as soon as it is done."""
     log: Log | None = None
     if "rates" in options.parts:
-        names = available(options.only.split(",") if options.only else list(CONTENDERS))
+        names = available(options.only)
         whole = [name for name in names if CONTENDERS[name].whole]
         if len(whole) > 1 and not options.no_check:
             result["check"] = check(place, whole)
