@@ -30,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make fuzz FUZZ_ARGS=", description=__doc__)
     parser.add_argument("targets", nargs="*", help="only these")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="over all targets together")
-    parser.add_argument("--seconds", type=int, default=600, help="for each target at most")
+    parser.add_argument("--seconds", type=int, default=3600, help="for each target at most")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     targets = {target.name: target for target in all_targets()}
