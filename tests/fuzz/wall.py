@@ -66,6 +66,8 @@ class _Wall:
         self.failures = _Failures()
         for name in ("aiohttp", "asyncio"):
             logging.getLogger(name).addHandler(self.failures)
+        # Nobody answers where the feeds look for a broker: that is no news for who runs the tests.
+        logging.getLogger("aiokafka").addHandler(logging.NullHandler())
         agency = Subscription(agency="fire", name={"vi": "Cứu hỏa", "en": "Fire"})
         feeds = Feeds(load_settings(bootstrap_servers="127.0.0.1:1"), lambda: [agency])
         feeds.channels["fire"] = Channel()
