@@ -25,14 +25,14 @@ _STATS = re.compile(r"^stat::(\w+):\s+(\d+)$", re.MULTILINE)
 _TRIED = re.compile(r"^#(\d+)\s", re.MULTILINE)
 
 
-def main() -> int:
+def main(given: list[str] | None = None) -> int:
     """Try all targets, or those that are named."""
     parser = argparse.ArgumentParser(prog="make fuzz FUZZ_ARGS=", description=__doc__)
     parser.add_argument("targets", nargs="*", help="only these")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="over all targets together")
     parser.add_argument("--seconds", type=int, default=3600, help="for each target at most")
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    asked = parser.parse_args(given)
     targets = {target.name: target for target in all_targets()}
     if unknown := set(asked.targets) - set(targets):
         parser.error(f"there is no target {', '.join(sorted(unknown))}; the targets are {', '.join(targets)}")

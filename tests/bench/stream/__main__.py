@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,7 +157,15 @@ def half_load(delays: list[dict[str, Any]], figure: str) -> float:
     return statistics.median(one[figure] for one in delays if one["share"] == HALF)
 
 
-def arguments() -> argparse.Namespace:
+def among(parser: argparse.ArgumentParser, what: str, given: str | None, known: Iterable[str]) -> list[str]:
+    """The given names of what is known, or all of them; ends with an error where there is no such name."""
+    names = list(known) if given is None else given.split(",")
+    if unknown := set(names) - set(known):
+        parser.error(f"there is no {what} {', '.join(sorted(unknown))}; the {what}s are {', '.join(known)}")
+    return names
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=2_000_000, help="of the raw log")
@@ -169,18 +178,12 @@ def arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="rates alone: one round of 400,000 events, 8 s each"
     )
     parser.add_argument("--no-check", action="store_true", help="do not compare the results first")
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     if options.quick:
         options.rounds, options.events, options.seconds = 1, min(options.events, 400_000), 8.0
         options.parts = "rates"
-    options.parts = options.parts.split(",")
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
-    options.only = options.only.split(",") if options.only else list(CONTENDERS)
-    if unknown := set(options.only) - set(CONTENDERS):
-        parser.error(
-            f"there is no contender {', '.join(sorted(unknown))}; the contenders are {', '.join(CONTENDERS)}"
-        )
+    options.parts = among(parser, "part", options.parts, PARTS)
+    options.only = among(parser, "contender", options.only, CONTENDERS)
     return options
 
 

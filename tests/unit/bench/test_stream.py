@@ -16,6 +16,7 @@ from geo.locate import Locator
 from ioc.settings import load_settings
 from streams.schemas import CLOCK_KEY, EVENTS, Clock
 from streams.topics import STREAMS, partition_of
+from tests.bench.stream.__main__ import arguments
 from tests.bench.stream.events import City, Raw, steps
 from tests.bench.stream.measure import Sample, summary
 from tests.bench.stream.profiles import shares
@@ -124,3 +125,25 @@ def test_a_function_has_its_own_share_and_that_with_what_it_called() -> None:
     found = shares("main (a.py:1);work (a.py:5) 6\nmain (a.py:2);work (a.py:9);work (a.py:5);c (b.py:1) 2\n")
     assert found["samples"] == 8
     assert found["functions"] == [("work (a.py)", 0.75, 1.0), ("c (b.py)", 0.25, 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("given", "there"), [("--only=product,x", "bytewax"), ("--only=", "bytewax"), ("--parts=x", "profile")]
+)
+def test_a_name_that_is_not_known_is_told_with_those_that_are(
+    given: str, there: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown contender was once a KeyError, after the broker had been started."""
+    with pytest.raises(SystemExit, match="2"):
+        arguments([given])
+    told = capsys.readouterr().err
+    assert "there is no" in told
+    assert there in told
+
+
+def test_without_names_all_is_measured() -> None:
+    """What is quick measures rates alone, of all contenders or of those that are named."""
+    assert arguments([]).parts == ["rates", "delay", "shape", "profile"]
+    quick = arguments(["--quick", "--only=product,faust"])
+    assert (quick.parts, quick.only) == (["rates"], ["product", "faust"])
+    assert {"product", "faust", "quix", "bytewax", "ceiling", "bare"} == set(arguments([]).only)

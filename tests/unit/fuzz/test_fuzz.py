@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import targets
+from tests.fuzz.__main__ import main
 from tests.fuzz.mutate import mutated
 from tests.fuzz.target import Target, TooSlow
 
@@ -57,3 +58,11 @@ def test_the_same_number_makes_the_same_input() -> None:
     made = [mutated(b'{"a": [1, 2, {"b": "c"}]}', random.Random(n)) for n in range(500)]
     assert made == [mutated(b'{"a": [1, 2, {"b": "c"}]}', random.Random(n)) for n in range(500)]
     assert len(set(made)) > 300
+
+
+def test_a_target_that_is_not_known_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside a known one it was once left out in silence."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["signals", "no-such", "--inputs=1"])
+    told = capsys.readouterr().err
+    assert "no target no-such; the targets are raw-traffic" in told
