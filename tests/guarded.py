@@ -17,6 +17,7 @@ from ioc.ports import free_port
 from ioc.settings import Settings, load_settings
 from streams.admin import ensure_agencies, ensure_topics
 from streams.clients import client_arguments
+from streams.membership import Membership
 from tests.certificates import Authority
 from tests.conftest import _broker_settings
 from tests.system import ioc
@@ -137,7 +138,7 @@ def read(settings: Settings, topic: str, group: str | None = None, seconds: floa
         if group is None:
             consumer.assign([TopicPartition(topic, 0)])
         else:
-            consumer.subscribe([topic])
+            Membership(consumer, topic)
         while time.monotonic() < until:
             if found := [one.value for records in consumer.poll(timeout_ms=200).values() for one in records]:
                 if group is not None:

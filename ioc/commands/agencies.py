@@ -66,7 +66,6 @@ def subscribe(
     with _consumer(
         settings, agency, group or f"{settings.topic_prefix}ioc-subscribe-{agency}", start
     ) as reader:
-        reader.subscribe([topic])
 
         def show(message: AgencyAlert) -> None:
             if as_json:
@@ -82,7 +81,7 @@ def subscribe(
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
 
-        follow(reader, show, say, stop.asked, quiet)
+        follow(reader, topic, show, say, stop.asked, quiet)
 
 
 def cap(

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from streams.topics import Topics
 from tests import system
 from tests import wallkit as kit
 from tests.agencykit import START, alert, at, moved, subscription
+from tests.conftest import Kafka
 from tests.unit.alerts.test_addressing import Driver
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -66,12 +68,18 @@ def story() -> list[Message]:
 class Reading:
     """The subscriber in a thread: what it showed and said."""
 
-    def __init__(self, settings: Settings, group: str, quiet: float = 60.0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        group: str,
+        quiet: float = 60.0,
+        then: Callable[[str], None] = lambda identifier: None,
+    ) -> None:
         self.shown: list[str] = []
+        self._then = then
         self.said: list[str] = []
         self._stop = threading.Event()
         self._consumer = KafkaConsumer(
-            Topics.of(settings).agency("fire").name,
             bootstrap_servers=settings.bootstrap,
             group_id=f"{settings.topic_prefix}{group}",
             isolation_level="read_committed",
@@ -82,13 +90,18 @@ class Reading:
             target=follow,
             args=(
                 self._consumer,
-                lambda message: self.shown.append(message.identifier),
+                Topics.of(settings).agency("fire").name,
+                self._show,
                 self.said.append,
                 self._stop,
                 quiet,
             ),
             daemon=True,
         )
+
+    def _show(self, message: AgencyAlert) -> None:
+        self.shown.append(message.identifier)
+        self._then(message.identifier)
 
     def __enter__(self) -> Reading:
         self._thread.start()
@@ -144,6 +157,51 @@ def test_a_subscriber_says_when_the_heartbeats_stop(agency: Settings) -> None:
         until(lambda: len(reading.said) > 1, lambda: reading.said)
         assert reading.said[1] == "heartbeats again"
     assert reading.shown == []
+
+
+@pytest.mark.timeout(180)
+def test_a_subscriber_outlives_the_broker(kafka: Kafka, agency: Settings) -> None:
+    """The broker is killed before the position of what was shown is kept: the subscriber goes on when it is back."""
+    sent = iter([alert("a"), alert("b"), alert("c")])
+    killed = threading.Event()
+
+    def tell() -> str:
+        (message,) = Driver(subscription()).change(next(sent), START)
+        write(agency, [message])
+        return message.identifier
+
+    def kill(identifier: str) -> None:
+        if identifier == first:
+            kafka.broker.kill()
+            killed.set()
+
+    first = tell()
+    with Reading(agency, "one", then=kill) as reading:
+        assert killed.wait(30), reading.said
+        kafka.broker.start()
+        kafka.broker.wait_ready()
+        second = tell()
+        until(lambda: second in reading.shown, lambda: (reading.shown, reading.said), 90)
+    assert reading.shown == [first, second]
+    third = tell()
+    with Reading(agency, "one") as reading:
+        until(lambda: bool(reading.shown), lambda: reading.said, 90)
+    assert reading.shown == [third], "the position was kept"
+
+
+def test_a_subscriber_says_that_another_has_the_topic(agency: Settings) -> None:
+    """The second of a group reads nothing: it says so, and says when it has the topic after the first has gone."""
+    topic = Topics.of(agency).agency("fire").name
+    idle = f"nothing of {topic} was this reader's for 1 s: another reader of its group may have it"
+    readings = [Reading(agency, "one", quiet=1.0) for _ in range(2)]
+    with ExitStack() as leaving:
+        leave = {one: leaving.enter_context(ExitStack()) for one in readings}
+        for one in readings:
+            leave[one].enter_context(one)
+        until(lambda: any(idle in one.said for one in readings), lambda: [one.said for one in readings])
+        spare, holder = sorted(readings, key=lambda one: idle not in one.said)
+        leave[holder].close()
+        until(lambda: f"{topic} is this reader's now" in spare.said, lambda: spare.said)
 
 
 def ioc(

@@ -169,7 +169,9 @@ def test_a_subscriber_is_told_of_a_record_that_is_no_message() -> None:
             self.left -= 1
             return {"p": [Records(DEEP), Records(NO_TEXT), Records(None)]} if self.left >= 0 else {}
 
-        def commit(self) -> None: ...
+        def topics(self) -> None: ...
+        def subscribe(self, topics: list[str], listener: object) -> None: ...
+        def commit(self, timeout_ms: int) -> None: ...
         def assignment(self) -> list[str]:
             return []
 
@@ -181,7 +183,7 @@ def test_a_subscriber_is_told_of_a_record_that_is_no_message() -> None:
             return self.asked > 1
 
     said: list[str] = []
-    follow(Consumer(), lambda message: None, said.append, Stop())  # type: ignore[arg-type]
+    follow(Consumer(), "ioc.alerts.fire", lambda message: None, said.append, Stop())  # type: ignore[arg-type]
     assert len(said) == 3
     assert all(line.startswith("ioc.alerts.fire/0/7 is no message") for line in said)
 
