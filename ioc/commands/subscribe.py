@@ -8,7 +8,7 @@ news here; and silence is noticed by the heartbeats.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from threading import Event
 from time import monotonic
@@ -42,21 +42,15 @@ def follow(
     when for so long no part of the topic was this reader's.
     """
     place = Membership(consumer, topic)
+    channel = Channel(topic, quiet, monotonic())
     #: Of each alert that is open here, the identifiers of the messages that were shown.
     known: dict[str, set[str]] = {}
-    #: When something came last, of each partition that is this reader's; and when any was.
-    heard: dict[TopicPartition, float] = {}
-    held = monotonic()
-    dead = f"no heartbeat for {quiet:g} s: the channel may be dead"
-    idle = f"nothing of {topic} was this reader's for {quiet:g} s: another reader of its group may have it"
-    over = {dead: "heartbeats again", idle: f"{topic} is this reader's now"}
-    told = ""
     handed = False
     while not stop.is_set():
         with suppress(RetriableError):  # the broker is away: the client looks for it, and tells the log
             place.keep()
             for partition, records in consumer.poll(timeout_ms=500).items():
-                heard[partition] = monotonic()
+                channel.heard(partition, monotonic())
                 handed = True
                 for record in records:
                     try:
@@ -71,15 +65,43 @@ def follow(
                 with suppress(CommitFailedError):
                     consumer.commit(timeout_ms=COMMIT_MILLISECONDS)
                 handed = False
-        now = monotonic()
-        heard = {one: heard.get(one, now) for one in consumer.assignment()}
-        held = now if heard else held
-        trouble = (
-            dead if any(now - one > quiet for one in heard.values()) else idle if now - held > quiet else ""
+        if changed := channel.changed(consumer.assignment(), monotonic()):
+            say(changed)
+
+
+class Channel:
+    """Whether a topic is alive for a reader, told once whenever that changes. All times in seconds, monotonic."""
+
+    def __init__(self, topic: str, quiet: float, now: float) -> None:
+        self._quiet = quiet
+        #: When something came last, of each partition that is the reader's; and when any was.
+        self._heard: dict[TopicPartition, float] = {}
+        self._held = now
+        self._dead = f"no heartbeat for {quiet:g} s: the channel may be dead"
+        self._idle = (
+            f"nothing of {topic} was this reader's for {quiet:g} s: another reader of its group may have it"
         )
-        if trouble != told:
-            say(trouble or over[told])
-            told = trouble
+        self._over = {self._dead: "heartbeats again", self._idle: f"{topic} is this reader's now"}
+        self._told = ""
+
+    def heard(self, partition: TopicPartition, now: float) -> None:
+        """Something came, if only a heartbeat."""
+        self._heard[partition] = now
+
+    def changed(self, mine: Collection[TopicPartition], now: float) -> str:
+        """What to say of it, with `mine` the partitions that are the reader's; empty where nothing has changed."""
+        self._heard = {one: self._heard.get(one, now) for one in mine}
+        if mine:
+            self._held = now
+        trouble = ""
+        if any(now - heard > self._quiet for heard in self._heard.values()):
+            trouble = self._dead
+        elif now - self._held > self._quiet:
+            trouble = self._idle
+        if trouble == self._told:
+            return ""
+        before, self._told = self._told, trouble
+        return trouble or self._over[before]
 
 
 def is_news(message: AgencyAlert, known: dict[str, set[str]]) -> bool:
