@@ -10,7 +10,7 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -341,7 +341,7 @@ class WallThread:
         """No more clock records from now on."""
         self._ticking = False
 
-    def feed(self, apply: Callable[[Picture], None]) -> None:
+    def feed(self, apply: Callable[[Picture], object]) -> None:
         """Apply records to the picture on the wall's own loop, and push what changed."""
         done = threading.Event()
 
@@ -353,7 +353,16 @@ class WallThread:
         self._loop.call_soon_threadsafe(work)
         assert done.wait(5)
 
-    def feed_later(self, apply: Callable[[Picture], None]) -> None:
+    def feed_located(self, records: Iterable[bytes]) -> None:
+        """Records of ioc.located, as `feed` does."""
+
+        def apply(picture: Picture) -> None:
+            for record in records:
+                picture.apply_located(record)
+
+        self.feed(apply)
+
+    def feed_later(self, apply: Callable[[Picture], object]) -> None:
         """Apply records while the server is stopped."""
         assert not self._thread.is_alive()
         apply(self.picture)

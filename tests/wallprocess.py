@@ -65,7 +65,7 @@ def main(port: int, sources: int) -> None:
             # One part after the other: nobody sets sources to one time.
             for first in parts:
                 rows = [located(source, second) for source in range(first, min(first + 500, sources))]
-                wall.feed(lambda picture, rows=rows: [picture.apply_located(row) for row in rows])
+                wall.feed_located(rows)
                 due += 1 / len(parts)
                 time.sleep(max(0.0, due - time.monotonic()))
 
@@ -107,8 +107,9 @@ def wall(sources: int, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], i
 
 def memory_mb(pid: int, name: str = "VmRSS") -> float:
     """Memory of a process; VmHWM: the most that it ever had."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1024
+    found = re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None, f"the process has no {name}"
+    return int(found[1]) / 1024
 
 
 def wall_seconds(pid: int) -> float:

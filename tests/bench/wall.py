@@ -288,7 +288,7 @@ def measure_wall(browser: Browser, boundaries: BoundarySet, count: int, seconds:
     """The real page on the real server: what an update costs, and what the page weighs."""
     city = City(boundaries, count)
     with kit.WallThread(kit.small_shell(drawing(boundaries))) as wall:
-        wall.feed(lambda picture: [picture.apply_located(record) for record in city.located()])
+        wall.feed_located(city.located())
         page, weight = opened(browser, wall.url)
         page.wait_for_selector("body.ready", timeout=60_000)
         page.wait_for_timeout(1000)
@@ -318,7 +318,7 @@ def feed(wall: kit.WallThread, city: City, stop: threading.Event) -> None:
         wall.passed = kit.NOON + timedelta(seconds=city.second)
         for begin in parts:
             part = city.located(begin, begin + STEP)
-            wall.feed(lambda picture, part=part: [picture.apply_located(record) for record in part])
+            wall.feed_located(part)
             due += 1 / len(parts)
             stop.wait(max(0.0, due - time.monotonic()))
 

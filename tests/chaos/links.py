@@ -54,8 +54,12 @@ class Link:
 
     def close(self) -> None:
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(lambda: self._stopped.done() or self._stopped.set_result(None))
+            self._loop.call_soon_threadsafe(self._stop)
             self._thread.join(10)
+
+    def _stop(self) -> None:
+        if not self._stopped.done():
+            self._stopped.set_result(None)
 
     def _call(self, what: Callable[[], None]) -> None:
         done = threading.Event()

@@ -56,7 +56,7 @@ def judge_log(settings: Settings, agencies: list[str]) -> Judged:
                 system.log.append(topics.signals.name, record.partition, record.key, record.value)
     system.run()
     lost, doubled = _signals(
-        Counter(record.value for record in system.log.records_of(topics.signals.name)),
+        Counter(record.value or b"" for record in system.log.records_of(topics.signals.name)),
         Counter(record.value for record in written),
     )
     if late:
@@ -131,10 +131,12 @@ def _came(system: MemorySystem, topics: Topics, settings: Settings, agencies: li
             if records:
                 name = topic.name.removeprefix(settings.topic_prefix)
                 correlated[name, number] = [(record.key, record.value) for record in records]
-    letters = [json.loads(record.value) for record in system.log.partitions[topics.dead_letters.name, 0]]
+    letters = [
+        json.loads(record.value or b"") for record in system.log.partitions[topics.dead_letters.name, 0]
+    ]
     return Came(
         correlated=correlated,
-        located=Counter(record.value for record in system.log.records_of(topics.located.name)),
+        located=Counter(record.value or b"" for record in system.log.records_of(topics.located.name)),
         dead=Counter(
             (letter["topic"].removeprefix(settings.topic_prefix), letter["reason"]) for letter in letters
         ),

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -218,7 +219,8 @@ def _processes(
 
         def add(name: str, *arguments: str) -> None:
             more = steppedclock.environment(library, clocks[name]) if library and name in clocks else None
-            where = {"bootstrap_servers": ground.links[name].address} if name in ground.links else {}
+            link = ground.links.get(name)
+            where: dict[str, Any] = {"bootstrap_servers": link.address} if link else {}
             stage.add(name, *(arguments or (name,)), more=more, **where)
 
         replay = ("replay", str(load.recording), "--prefix", settings.topic_prefix, "--run", "chaos")

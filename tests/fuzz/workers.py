@@ -60,7 +60,7 @@ MEANS = "".join(
 """
     for stream, measure in (("traffic", "flow_vph"), ("flood", "rain_mm"), ("camera", "count"))
 )
-PLACE = {"lon": 105.9, "lat": 10.5}
+PLACE: dict[str, Any] = {"lon": 105.9, "lat": 10.5}
 #: As much as can be measured.
 GREAT = {"traffic": {"flow_vph": GREATEST}, "flood": {"rain_mm": GREATEST}, "camera": {"count": GREATEST}}
 MEASURES: dict[str, dict[str, Any]] = {
@@ -213,8 +213,8 @@ class Raw:
     ) -> None:
         """After each record the worker ends and another takes up what was written."""
         log, state = MemoryLog(), TOPICS.raw_state[self.stream].name
-        for key, value in self.state.items():
-            log.append(state, 0, key, value)
+        for key, standing in self.state.items():
+            log.append(state, 0, key, standing)
         located = []
         for record in chunk:
             out = sensing(self.stream, log.state(state, 0)).run([record], known())
@@ -222,11 +222,11 @@ class Raw:
             located += records_of(out.effects).get((TOPICS.located.name, 0), [])
         assert located == made.get((TOPICS.located.name, 0), [])
         whole = dict(self.state)
-        for key, value in made[state, 0]:
+        for name, value in made[state, 0]:
             if value is None:
-                whole.pop(key or b"", None)
+                whole.pop(name or b"", None)
             else:
-                whole[key or b""] = value
+                whole[name or b""] = value
         assert log.state(state, 0) == whole
 
 

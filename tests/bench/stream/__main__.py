@@ -64,7 +64,10 @@ def check(place: Ground, names: list[str]) -> dict[str, Any]:
             expected = found
             assert len(found[0]) == log.events, f"{name}: {len(found[0])} of {log.events} events"
             assert found[1], f"{name}: no signals"
-        for kind, ours, theirs in zip(("located events", "signals"), expected, found, strict=True):
+        pairs: Iterable[tuple[str, dict, dict]] = zip(
+            ("located events", "signals"), expected, found, strict=True
+        )
+        for kind, ours, theirs in pairs:
             different = results.differences(ours, theirs)
             assert not different, f"{kind} of {names[0]} and {name} differ:\n" + "\n".join(different)
         say(f"{name}: {len(found[0]):,} located events, {len(found[1]):,} signals")

@@ -82,16 +82,17 @@ def measure_delay(place: Ground, rate: float, seconds: float, city: City) -> dic
 
 
 def _watch(settings: Settings, pace: subprocess.Popen[str], rate: float) -> dict[str, Any]:
-    assert pace.stdin is not None
-    assert pace.stdout is not None
-    if pace.stdout.readline() != "ready\n":
+    told, answer = pace.stdin, pace.stdout
+    assert told is not None
+    assert answer is not None
+    if answer.readline() != "ready\n":
         raise RuntimeError("the writer did not begin")
     wrote = list[float]()
-    waiting = threading.Thread(target=lambda: wrote.append(float(pace.stdout.readline() or "nan")))
+    waiting = threading.Thread(target=lambda: wrote.append(float(answer.readline() or "nan")))
 
     def go() -> None:
-        pace.stdin.write("go\n")
-        pace.stdin.flush()
+        told.write("go\n")
+        told.flush()
         waiting.start()
 
     to_append, to_reader = asyncio.run(_read(settings, go, waiting.is_alive))

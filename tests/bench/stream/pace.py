@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from geo.cache import present_set
 from ioc.settings import load_settings
@@ -36,7 +37,7 @@ async def main(rate: float, seconds: float, sources: int, config: str) -> None:
     await producer.start()
     try:
         # By tick and partition.
-        batches: dict[int, dict[tuple[str, int], object]] = defaultdict(dict)
+        batches: dict[int, dict[tuple[str, int], BatchBuilder]] = defaultdict(dict)
         events = 0
         for number, records in enumerate(steps(city, boundaries, config)):
             if number * length >= seconds:
