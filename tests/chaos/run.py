@@ -24,7 +24,7 @@ from streams.correlating import FRONTIER_KEY
 from streams.topics import Topics
 from streams.transactions import POSITION_KEY
 from tests import wallkit as kit
-from tests.chaos import steppedclock
+from tests.chaos import steppedclock, subscriber
 from tests.chaos.brokers import Brokers
 from tests.chaos.cases import Case
 from tests.chaos.links import Link
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds from the last fault until everything is judged, at most; and for the first commits.
 JUDGED_SECONDS, BEGIN_SECONDS = 300.0, 90.0
+#: Seconds for the agency's reader to have shown the last message; its place in the group may be another's until then.
+SHOWN_SECONDS = 90.0
 #: Of ten faults so many strike before the one before is over.
 OVERLAPPING = 0.3
 #: Seconds for an operator's command to be in the log before it holds.
@@ -111,6 +113,7 @@ def run_case(
             _finish(case, stage, operators, load, say)
         say(f"{case.name}: judging the log undisturbed")
         verdict = judge(made, load, AGENCIES)
+        verdict.compare_shown(subscriber.told(made), subscriber.shown(stage.system.log("subscriber")))
     hung = stage.hung + [
         f"fault {fault.number}, {fault.kind} of {fault.target}: not committed again: "
         + ", ".join(f"{topic}/{number}" for _, topic, number in sorted(fault.waiting))
@@ -228,6 +231,7 @@ def _processes(
         add("sense-2", "sense")
         add("correlate")
         add("wall")
+        stage.add("subscriber", *subscriber.ARGUMENTS)
         if case.live_clock:
             origin, shown = datetime.now(UTC).isoformat(), (load.first - CLOCK_BEHIND).isoformat()
             add("clock", "clock", "--start", shown, "--origin", origin, "--speed", str(speed))
@@ -282,6 +286,8 @@ def _finish(case: Case, stage: Stage, operators: Operators, load: Load, say: Say
         stage.hung.append(f"commands not taken within {JUDGED_SECONDS:g} s after the last one")
     if not stage.wait_for(lambda: ready(stage.settings.wall_health_port), 60):
         stage.hung.append("the wall is not ready again")
+    expected = subscriber.told(stage.settings)
+    stage.wait_for(lambda: expected <= subscriber.shown(stage.system.log("subscriber")), SHOWN_SECONDS)
     # What is not over now will not be: nothing comes in that could be committed.
     stage.watch.give_up()
     for name, process in stage.processes.items():

@@ -14,6 +14,7 @@ from tests.chaos.logs import Came
 from tests.chaos.report import figures, page, percentile
 from tests.chaos.run import Outcome
 from tests.chaos.stage import Fault
+from tests.chaos.subscriber import shown
 from tests.chaos.verdict import Verdict
 from tests.chaos.watch import Struck
 
@@ -64,6 +65,18 @@ def changes(*records: tuple[bytes, bytes]) -> Came:
 def test_each_kind_of_harm_is_counted(came: Came, expected: tuple[int, int, int]) -> None:
     """Lost, duplicated and wrong, and nothing else for it."""
     assert judged(came) == expected
+
+
+def test_a_message_that_an_agency_was_not_shown_is_lost() -> None:
+    """And one that it was shown but never told is wrong; one shown twice is allowed, a line half written is none."""
+    output = (
+        'heartbeats again\n{"identifier":"drill.a.1"}\n{"identifier":"drill.a.1"}\n{"identifier":"drill.x.1"}\n'
+        '{"identifier":"drill.b.1"'
+    )
+    verdict = Verdict()
+    verdict.compare_shown(Counter(["drill.a.1", "drill.b.1", "drill.c.1"]), shown(output))
+    assert (verdict.lost, verdict.duplicated, verdict.wrong) == (1, 0, 1)
+    assert "shown to an agency, strange: 'drill.x.1'" in verdict.told
 
 
 def test_a_long_run_has_a_hundred_faults_and_two_hundred_thousand_events() -> None:

@@ -64,6 +64,11 @@ class Verdict:
         self.compared["ioc.deadletter"] = expected.dead.total()
         self.differ("ioc.deadletter", expected.dead, came.dead)
 
+    def compare_shown(self, told: Counter[str], shown: Counter[str]) -> None:
+        """What an agency's reader has shown, beside what stands on its topic."""
+        self.compared["shown to an agency"] = told.total()
+        self.differ("shown to an agency", told, shown)
+
 
 def judge(settings: Settings, load: Load, agencies: list[str]) -> Verdict:
     """Read all that a run left on the broker, and judge it."""
