@@ -24,6 +24,8 @@ from streams.membership import Membership
 
 #: How long a commit of the position may take before the topic is looked at again.
 COMMIT_MILLISECONDS = 5_000
+#: Seconds before a broker that was away is asked again.
+AGAIN_SECONDS = 0.5
 
 _decode = msgspec.json.Decoder(Message).decode
 
@@ -47,7 +49,7 @@ def follow(
     known: dict[str, set[str]] = {}
     handed = False
     while not stop.is_set():
-        with suppress(RetriableError):  # the broker is away: the client looks for it, and tells the log
+        try:
             place.keep()
             for partition, records in consumer.poll(timeout_ms=500).items():
                 channel.heard(partition, monotonic())
@@ -65,6 +67,8 @@ def follow(
                 with suppress(CommitFailedError):
                     consumer.commit(timeout_ms=COMMIT_MILLISECONDS)
                 handed = False
+        except RetriableError:
+            stop.wait(AGAIN_SECONDS)  # the broker is away: the client looks for it, and tells the log
         if changed := channel.changed(consumer.assignment(), monotonic()):
             say(changed)
 
