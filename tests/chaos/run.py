@@ -113,7 +113,7 @@ def run_case(
             _finish(case, stage, operators, load, say)
         say(f"{case.name}: judging the log undisturbed")
         verdict = judge(made, load, AGENCIES)
-        verdict.compare_shown(subscriber.told(made), subscriber.shown(stage.system.log("subscriber")))
+        verdict.compare_shown(subscriber.must_show(made), subscriber.shown(stage.system.log("subscriber")))
     hung = stage.hung + [
         f"fault {fault.number}, {fault.kind} of {fault.target}: not committed again: "
         + ", ".join(f"{topic}/{number}" for _, topic, number in sorted(fault.waiting))
@@ -286,7 +286,7 @@ def _finish(case: Case, stage: Stage, operators: Operators, load: Load, say: Say
         stage.hung.append(f"commands not taken within {JUDGED_SECONDS:g} s after the last one")
     if not stage.wait_for(lambda: ready(stage.settings.wall_health_port), 60):
         stage.hung.append("the wall is not ready again")
-    expected = subscriber.told(stage.settings)
+    expected = subscriber.must_show(stage.settings)
     stage.wait_for(lambda: expected <= subscriber.shown(stage.system.log("subscriber")), SHOWN_SECONDS)
     # What is not over now will not be: nothing comes in that could be committed.
     stage.watch.give_up()

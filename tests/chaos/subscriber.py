@@ -5,26 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-import msgspec
-
-from alerts.agencies.messages import AgencyAlert, Message
 from ioc.settings import Settings
-from streams.topics import Topics
-from tests.system import read_all
+from tests.system import told
 
 AGENCY = "drill"
 ARGUMENTS = ("subscribe", AGENCY, "--json")
 
 
-def told(settings: Settings) -> Counter[str]:
+def must_show(settings: Settings) -> Counter[str]:
     """The identifiers on the agency's topic that are news: once each. What only stands is none."""
-    messages = (
-        msgspec.json.decode(record.value, type=Message)
-        for record in read_all(settings, Topics.of(settings).agency(AGENCY).name)
-    )
-    return Counter(
-        {one.identifier: 1 for one in messages if isinstance(one, AgencyAlert) and not one.standing}
-    )
+    return Counter({one.identifier: 1 for one in told(settings, AGENCY) if not one.standing})
 
 
 def shown(output: str) -> Counter[str]:
