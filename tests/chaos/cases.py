@@ -138,7 +138,7 @@ SHORT = Case(
     "each way to end or pause the workers and the clock, once or twice",
     (),
     share=0,
-    each=5.0,
+    each=8.0,
     live_clock=True,
     fixed=(
         Fault("kill", "sense-1"),
